@@ -1,0 +1,5 @@
+"""The `fraud` command."""
+
+
+def main() -> None:
+    """Join the command groups and run."""

@@ -1,0 +1,34 @@
+"""Every setting of every service, read from the environment (prefix FRAUD_, `__` between levels) or `.env`.
+
+Only modules of `cli` read these. A new setting is one field here and one line in `.env.example`.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things are and how much of them; what is decided lives in `config/rules.yaml`, not here."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FRAUD_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+    )
+
+    log: str = Field("kafka://127.0.0.1:9092", description="kafka://host:port,... or embedded:DIR (the embedded log)")
+    kafka_username: str | None = Field(None, description="SASL user (SCRAM-SHA-512) when the brokers ask for one")
+    kafka_password: SecretStr | None = None
+    kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_ca_file: Path | None = None
+    store: SecretStr = Field(SecretStr("mongodb://127.0.0.1:27017/fraud"), description="mongodb://, sqlite:/// or postgresql+psycopg:// URL")
+    data_dir: str = Field("storage", description="folder or pyarrow filesystem URL of Parquet, objects and checkpoints")
+    rules_file: Path = Field(Path("config/rules.yaml"), description="the file that analysts edit and the watcher publishes")
+    group: str = Field("fraud", description="consumer group")
+    member: str | None = Field(None, description="static member name of a fixed container")
+    partitions: int = Field(12, ge=1, le=1000, description="partitions of topic `transactions` when it is created")
+    batch_size: int = Field(5_000, ge=1, description="records of one poll at most")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus and /healthz; 0 is off")
+    metrics_host: str = "127.0.0.1"
+    log_format: str = Field("console", description="console or json")

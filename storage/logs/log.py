@@ -1,0 +1,162 @@
+"""The log: what the product needs of Kafka, as small protocols. Two implementations: `kafka_log` and `embedded_log`.
+
+One contract suite in `tests/storage/logs/` runs over both. Topics hold partitions; a record has an offset that never changes and
+an append time (`received_at`) given by the log. Records are raw bytes: decoding is the reader's work, so one bad record can
+never stop a poll.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from fraud.batch import Polled
+
+TRANSACTIONS = "transactions"
+LABELS = "labels"
+USERS = "users"
+POLICIES = "policies"
+FLAGS = "flags"
+DEAD_LETTERS = "transactions.dlq"
+
+
+class Record(NamedTuple):
+    """One record as the log holds it."""
+
+    partition: int
+    offset: int
+    received_at: int
+    """Append time, microseconds since the epoch (whole milliseconds, as Kafka keeps them)."""
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic and how it is kept."""
+
+    name: str
+    partitions: int
+    compacted: bool = False
+    keep_for_ever: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What a group gave this member since it was last asked; both lists may be empty."""
+
+    gained: Sequence[int] = ()
+    lost: Sequence[int] = ()
+
+
+class Publisher(Protocol):
+    """Appends records, idempotent and acknowledged by all; the partition follows from the key (murmur2, as Kafka's own clients do)."""
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        on_ack: Callable[[int, int, int], None] | None = None,
+    ) -> None:
+        """Hand over one record; `on_ack(partition, offset, received_at)` runs once the log has it.
+
+        Raises LogError for a record over the log's size limit (nothing was sent, the publisher stays usable).
+        """
+        ...
+
+    def flush(self) -> None:
+        """Wait until everything sent is acknowledged. Raises LogError naming the first record that is not.
+
+        A poisoned client is replaced inside: what was not acknowledged is sent again in its order.
+        """
+        ...
+
+    def close(self) -> None:
+        """Flush and let go."""
+        ...
+
+
+class GroupReader(Protocol):
+    """One member of a consumer group on one topic. Positions are explicit: the reader never seeks or commits by itself."""
+
+    def poll(self, timeout_ms: int, max_records: int) -> Polled:
+        """Records of assigned, unpaused, positioned partitions; empty after the timeout. Keeps the membership alive."""
+        ...
+
+    def assignment(self) -> Assignment:
+        """What changed since the last call. A gained partition delivers nothing until `seek`."""
+        ...
+
+    def committed(self, partition: int) -> int | None:
+        """The group's committed offset; None when nothing was committed."""
+        ...
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Deliver this partition from `offset` on."""
+        ...
+
+    def commit(self, next_offsets: Mapping[int, int]) -> None:
+        """Commit explicit offsets (the next to read) and wait for the answer. Raises LogError when fenced or moved away."""
+        ...
+
+    def pause(self) -> None:
+        """Deliver nothing, keep the membership."""
+        ...
+
+    def resume(self) -> None:
+        """Deliver again."""
+        ...
+
+    def end_offset(self, partition: int) -> int:
+        """The offset after the last record, for lag."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class Log(Protocol):
+    """A connection to one log."""
+
+    embedded: bool
+
+    def topic_id(self, topic: str) -> str:
+        """Identity of cluster and topic: a topic made anew under the old name has another one."""
+        ...
+
+    def create(self, topics: Sequence[Topic]) -> None:
+        """Create what is missing, with `LogAppendTime`; existing topics are left as they are."""
+        ...
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions. Raises LogError for a missing topic, naming `fraud init`."""
+        ...
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset still kept, and the offset after the last record."""
+        ...
+
+    def offset_at(self, topic: str, partition: int, received_at: int) -> int:
+        """Offset of the first record appended at or after a moment (microseconds); the end when there is none."""
+        ...
+
+    def read(self, topic: str, partition: int, start: int, end: int | None = None) -> Iterator[Record]:
+        """Records from `start` up to (not including) `end`, by default the end as it is now; no group, nothing committed."""
+        ...
+
+    def publisher(self) -> Publisher:
+        """A new publisher."""
+        ...
+
+    def group_reader(self, topic: str, group: str, member: str | None = None) -> GroupReader:
+        """Join a group; `member` makes a static member (`group.instance.id`)."""
+        ...
+
+    def problems(self) -> list[str]:
+        """What `fraud doctor` says about this log: one line each, empty when all is well."""
+        ...
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        ...
