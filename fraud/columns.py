@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from enum import StrEnum
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -65,3 +66,28 @@ class TextColumn:
     def __len__(self) -> int:
         """Rows."""
         return len(self.codes)
+
+
+class ColumnKind(StrEnum):
+    """What a named column holds, for whoever types an expression or builds a matrix."""
+
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    """A number column of 0.0 and 1.0."""
+    TEXT = "text"
+
+
+class Columns(Protocol):
+    """Named columns of one batch: fields of the transaction and features alike. `fraud.features.Features` is one."""
+
+    def __len__(self) -> int:
+        """Rows."""
+        ...
+
+    def number(self, name: str) -> NumberColumn:
+        """A number or boolean column; KeyError for an unknown name."""
+        ...
+
+    def text(self, name: str) -> TextColumn:
+        """A text column; KeyError for an unknown name."""
+        ...
