@@ -1,0 +1,133 @@
+"""Part files: Parquet written under a name that no reader looks at, renamed once it is whole."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One finished part file, as a manifest lists it."""
+
+    name: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder on a local disk or on any pyarrow filesystem."""
+
+    filesystem: pafs.FileSystem
+    path: str
+
+    @classmethod
+    def at(cls, root: str | Path) -> "Folder":
+        """A local path, or a URL such as `s3://bucket/folder` or `file:///folder`."""
+        if "://" in str(root):
+            filesystem, path = pafs.FileSystem.from_uri(str(root))
+            return cls(filesystem, path)
+        return cls(pafs.LocalFileSystem(), str(Path(root).absolute()))
+
+    def __truediv__(self, name: str) -> "Folder":
+        """A folder below."""
+        return Folder(self.filesystem, f"{self.path}/{name}")
+
+    def make(self) -> None:
+        """Create it with its parents; one that exists is left as it is."""
+        self.filesystem.create_dir(self.path, recursive=True)
+
+    def parts(self) -> list[str]:
+        """Paths of all finished parts in this folder and below, in order of their names."""
+        selector = pafs.FileSelector(self.path, recursive=True, allow_not_found=True)
+        paths = [info.path for info in self.filesystem.get_file_info(selector) if info.type == pafs.FileType.File]
+        return sorted(path for path in paths if _is_part(path.rsplit("/", 1)[-1]))
+
+    def read(self, name: str) -> bytes | None:
+        """A small file whole; None when there is none."""
+        if self.filesystem.get_file_info(f"{self.path}/{name}").type != pafs.FileType.File:
+            return None
+        with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+            return bytes(stream.read())
+
+    def write(self, name: str, content: bytes) -> None:
+        """A small file whole, by way of a temporary name."""
+        temporary = f"{self.path}/{_temporary(name)}"
+        with self.filesystem.open_output_stream(temporary) as stream:
+            stream.write(content)
+        self.filesystem.move(temporary, f"{self.path}/{name}")
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is not there is fine."""
+        if self.filesystem.get_file_info(f"{self.path}/{name}").type == pafs.FileType.File:
+            self.filesystem.delete_file(f"{self.path}/{name}")
+
+    def sha256(self, name: str) -> str:
+        """Hash of a file's bytes, hex."""
+        digest = hashlib.sha256()
+        with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+
+class PartFile:
+    """One part being written; it does not exist for readers before `publish`."""
+
+    def __init__(self, folder: Folder, name: str, schema: pa.Schema, **layout: Any) -> None:
+        """Open it under a temporary name; `layout` is passed on to `pyarrow.parquet.ParquetWriter`."""
+        self._folder = folder
+        self._name = name
+        self._temporary = _temporary(name)
+        self.rows = 0
+        folder.make()
+        self._writer = pq.ParquetWriter(
+            f"{folder.path}/{self._temporary}",
+            schema,
+            filesystem=folder.filesystem,
+            compression="zstd",
+            compression_level=3,
+            write_page_index=True,
+            **layout,
+        )
+
+    def write(self, table: pa.Table, rows_per_group: int) -> None:
+        """Append rows in row groups of at most `rows_per_group`."""
+        self._writer.write_table(table, row_group_size=rows_per_group)
+        self.rows += len(table)
+
+    def close(self) -> Part:
+        """Finish the file, still under its temporary name; the answer is what the manifest says of it."""
+        self._writer.close()
+        return Part(name=self._name, rows=self.rows, sha256=self._folder.sha256(self._temporary))
+
+    def publish(self) -> None:
+        """Let readers see the closed file, in place of an older one of the same name."""
+        self._folder.filesystem.move(f"{self._folder.path}/{self._temporary}", f"{self._folder.path}/{self._name}")
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._writer.close()
+        self._folder.remove(self._temporary)
+
+
+def part_name(number: int) -> str:
+    """`part-00000.parquet` and so on."""
+    return f"part-{number:05d}.parquet"
+
+
+def _temporary(name: str) -> str:
+    # Parquet readers pass over names that begin with a dot; the pid keeps two writers apart.
+    return f".{name}.{os.getpid()}.tmp"
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith("part-") and name.endswith(".parquet")
