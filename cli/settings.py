@@ -1,19 +1,27 @@
-"""Every setting of every service, read from the environment (prefix FRAUD_, `__` between levels) or `.env`.
+"""Every setting of every service, read from the environment (prefix FRAUD_, `__` between levels), `.env` or secret files.
 
 Only modules of `cli` read these. A new setting is one field here and one line in `.env.example`.
 """
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+
+from fraud.errors import UsageError
 
 
 class Settings(BaseSettings):
     """Where things are and how much of them; what is decided lives in `config/rules.yaml`, not here."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FRAUD_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True
+        env_prefix="FRAUD_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     log: str = Field("kafka://127.0.0.1:9092", description="kafka://host:port,... or embedded:DIR (the embedded log)")
@@ -22,9 +30,13 @@ class Settings(BaseSettings):
     kafka_security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     kafka_ca_file: Path | None = None
-    store: SecretStr = Field(SecretStr("mongodb://127.0.0.1:27017/fraud"), description="mongodb://, sqlite:/// or postgresql+psycopg:// URL")
+    store: SecretStr = Field(
+        SecretStr("mongodb://127.0.0.1:27017/fraud"), description="mongodb://, sqlite:/// or postgresql+psycopg:// URL"
+    )
     data_dir: str = Field("storage", description="folder or pyarrow filesystem URL of Parquet, objects and checkpoints")
-    rules_file: Path = Field(Path("config/rules.yaml"), description="the file that analysts edit and the watcher publishes")
+    rules_file: Path = Field(
+        Path("config/rules.yaml"), description="the file that analysts edit and the watcher publishes"
+    )
     group: str = Field("fraud", description="consumer group")
     member: str | None = Field(None, description="static member name of a fixed container")
     partitions: int = Field(12, ge=1, le=1000, description="partitions of topic `transactions` when it is created")
@@ -32,3 +44,27 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus and /healthz; 0 is off")
     metrics_host: str = "127.0.0.1"
     log_format: str = Field("console", description="console or json")
+    secrets_dir: Path | None = Field(
+        None,
+        description="folder of secret files, one setting each, named like fraud_store; read where nothing else says",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before `.env` before secret files; the folder itself is named by the environment."""
+        folder = os.environ.get("FRAUD_SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings, dotenv_settings
+        if not Path(folder).is_dir():
+            raise UsageError(
+                f"FRAUD_SECRETS_DIR names {folder}, which is not a folder: create it or unset the variable"
+            )
+        secrets = SecretsSettingsSource(settings_cls, secrets_dir=folder)
+        return init_settings, env_settings, dotenv_settings, secrets
