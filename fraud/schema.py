@@ -10,7 +10,13 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 
-class Kind(StrEnum):
+class _Word(StrEnum):
+    """A closed set of words, hashed as text (an Enum hashes by name, in Python, five times slower)."""
+
+    __hash__ = str.__hash__
+
+
+class Kind(_Word):
     """What the payment does. Absent is judged as a purchase."""
 
     PURCHASE = "purchase"
@@ -21,14 +27,14 @@ class Kind(StrEnum):
     TRANSFER = "transfer"
 
 
-class Outcome(StrEnum):
+class Outcome(_Word):
     """What the issuer answered. Absent is taken as approved."""
 
     APPROVED = "approved"
     DECLINED = "declined"
 
 
-class Channel(StrEnum):
+class Channel(_Word):
     """Where the payment was made. `pos` and `atm` are card-present."""
 
     POS = "pos"
@@ -37,7 +43,7 @@ class Channel(StrEnum):
     TRANSFER = "transfer"
 
 
-class EntryMode(StrEnum):
+class EntryMode(_Word):
     """How the card's data reached the terminal or the shop."""
 
     CHIP = "chip"
@@ -49,7 +55,7 @@ class EntryMode(StrEnum):
     ON_FILE = "on_file"
 
 
-class Authentication(StrEnum):
+class Authentication(_Word):
     """How the payer proved who they are."""
 
     PIN = "pin"
@@ -59,7 +65,7 @@ class Authentication(StrEnum):
     NONE = "none"
 
 
-class Initiator(StrEnum):
+class Initiator(_Word):
     """Who started the payment. Absent is taken as the customer."""
 
     CUSTOMER = "customer"
@@ -68,14 +74,15 @@ class Initiator(StrEnum):
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
-Mcc = Annotated[str, Meta(pattern=r"^[0-9]{4}$")]
-CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
+# The patterns are for editors and other languages; `fraud.decoding` checks them by table, a third of the cost of a regular expression.
+FourDigits = Annotated[str, Meta(min_length=4, max_length=4, extra_json_schema={"pattern": "^[0-9]{4}$"})]
+CurrencyCode = Annotated[str, Meta(min_length=3, max_length=3, extra_json_schema={"pattern": "^[A-Z]{3}$"})]
+CountryCode = Annotated[str, Meta(min_length=2, max_length=2, extra_json_schema={"pattern": "^[A-Z]{2}$"})]
 Money = Annotated[float, Meta(ge=0)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class Transaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Transaction(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One payment request, as an event. Four fields are required; everything else may be absent."""
 
     transaction_id: Identifier
@@ -91,7 +98,7 @@ class Transaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """ISO 4217; absent means the policy's default currency."""
     merchant_id: Identifier | None = None
     merchant_name: Text | None = None
-    mcc: Mcc | None = None
+    mcc: FourDigits | None = None
     """ISO 18245, four digits as text."""
     terminal_id: Identifier | None = None
     channel: Channel | None = None
@@ -107,7 +114,7 @@ class Transaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Degrees east, WGS 84."""
 
     card_token: Identifier | None = None
-    card_last4: Annotated[str, Meta(pattern=r"^[0-9]{4}$")] | None = None
+    card_last4: FourDigits | None = None
     device_id: Identifier | None = None
     entry_mode: EntryMode | None = None
     authentication: Authentication | None = None
@@ -119,7 +126,7 @@ class Transaction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     account_opened_on: date | None = None
 
 
-class LabelSource(StrEnum):
+class LabelSource(_Word):
     """Who says so, from the strongest to the weakest: correction, fraud_report or dispute, customer, verdict."""
 
     VERDICT = "verdict"
@@ -129,7 +136,7 @@ class LabelSource(StrEnum):
     CORRECTION = "correction"
 
 
-class LabelValue(StrEnum):
+class LabelValue(_Word):
     """What the payment turned out to be. `first_party` is neither a fraud positive nor a false alarm."""
 
     FRAUD = "fraud"

@@ -1,0 +1,40 @@
+"""Small builders: state only what matters to the test."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from fraud.batch import Batch
+from fraud.decision import micros
+from fraud.decoding import batch_of as columns_of
+from fraud.schema import Transaction
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+"""A Monday."""
+
+
+def transaction(**what_matters: Any) -> Transaction:
+    """A small purchase of a user nobody knows; every field may be given. `after` seconds since NOON sets the event time."""
+    after = what_matters.pop("after", 0)
+    fields = {"transaction_id": "t-one", "user_id": "u-one", "event_time": NOON + timedelta(seconds=after), "amount": 10.0}
+    return Transaction(**{**fields, **what_matters})
+
+
+def batch_of(
+    *transactions: Transaction,
+    first_offset: int = 0,
+    partition: int = 0,
+    default_currency: str = "EUR",
+    received_at: Sequence[datetime] | None = None,
+) -> Batch:
+    """The transactions as one partition's batch, received at their event time (as its running maximum) unless told."""
+    moments = [micros(at) for at in received_at] if received_at else [micros(t.event_time) for t in transactions]
+    return columns_of(
+        transactions,
+        partition=np.full(len(transactions), partition, np.int64),
+        offset=np.arange(first_offset, first_offset + len(transactions), dtype=np.int64),
+        received_at=np.maximum.accumulate(np.array(moments, np.int64)) if moments else np.array([], np.int64),
+        default_currency=default_currency,
+    )
