@@ -5,17 +5,21 @@ order of arrival. Readers see whole parts only. Amounts are float64 rounded to t
 `utc_offset` (minutes east) keeps the offset it was written with, because rules look at the local hour.
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fraud.decision import EPOCH
 from fraud.errors import UsageError
 from fraud.schema import Transaction
 from storage.parts import Folder, Part, PartFile, part_name
@@ -25,6 +29,7 @@ MANIFEST = "_manifest.json"
 """Begins with an underscore so that Parquet readers pass over it."""
 SCHEMA_VERSION = 1
 MOMENT = pa.timestamp("us", tz="UTC")
+_MICROSECOND = timedelta(microseconds=1)
 _FIRST = [
     pa.field("event_time", MOMENT, nullable=False),
     pa.field("utc_offset", pa.int16(), nullable=False),
@@ -116,12 +121,12 @@ def table_of(transactions: Sequence[Transaction]) -> pa.Table:
     """Transactions as rows of `SCHEMA`, in their order."""
     times = [transaction.event_time for transaction in transactions]
     columns = {
-        "event_time": pa.array(times, MOMENT),
-        "utc_offset": pa.array([_offset_minutes(time) for time in times], pa.int16()),
+        "event_time": _moments(times),
+        "utc_offset": pa.array([_offset_minutes(time.utcoffset()) for time in times], pa.int16()),
     }
     for field in SCHEMA:
         if field.name not in columns:
-            values = [getattr(transaction, field.name) for transaction in transactions]
+            values = list(map(attrgetter(field.name), transactions))
             columns[field.name] = pa.array(values, field.type)
     return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
@@ -175,8 +180,13 @@ def _manifest(content: bytes) -> Manifest:
     return Manifest(**{**fields, "parts": [Part(**part) for part in fields["parts"]]})
 
 
-def _offset_minutes(time: datetime) -> int:
-    offset = time.utcoffset()
+def _moments(times: Sequence[datetime]) -> pa.Array:
+    micros = ((time - EPOCH) // _MICROSECOND for time in times)  # pyarrow's own conversion takes four times as long
+    return pa.array(np.fromiter(micros, np.int64, len(times)), pa.int64()).cast(MOMENT)
+
+
+@functools.lru_cache(maxsize=256)
+def _offset_minutes(offset: timedelta | None) -> int:
     return 0 if offset is None else offset // timedelta(minutes=1)
 
 

@@ -45,11 +45,17 @@ class Folder:
         """Create it with its parents; one that exists is left as it is."""
         self.filesystem.create_dir(self.path, recursive=True)
 
+    def names(self) -> set[str]:
+        """Names of the files directly in this folder."""
+        return {path.rsplit("/", 1)[-1] for path in self._files(recursive=False)}
+
     def parts(self) -> list[str]:
         """Paths of all finished parts in this folder and below, in order of their names."""
-        selector = pafs.FileSelector(self.path, recursive=True, allow_not_found=True)
-        paths = [info.path for info in self.filesystem.get_file_info(selector) if info.type == pafs.FileType.File]
-        return sorted(path for path in paths if _is_part(path.rsplit("/", 1)[-1]))
+        return sorted(path for path in self._files(recursive=True) if _is_part(path.rsplit("/", 1)[-1]))
+
+    def _files(self, *, recursive: bool) -> list[str]:
+        selector = pafs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
+        return [info.path for info in self.filesystem.get_file_info(selector) if info.type == pafs.FileType.File]
 
     def read(self, name: str) -> bytes | None:
         """A small file whole; None when there is none."""
