@@ -20,7 +20,7 @@ LISTENING = "0A"
 DIE_WITH_PARENT = 1
 
 
-class Unavailable(Exception):  # noqa: N818 - no error: the tests that need it are skipped
+class Unavailable(Exception):
     """A component that this machine does not have; its text says what is missing and how to get it."""
 
 
