@@ -1,0 +1,49 @@
+# Everything a developer or a build server runs. `make help` lists it. Caches stay in .cache/, packages in .venv/.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+CACHE := $(CURDIR)/.cache
+UV := $(CACHE)/uv
+COMPILE := $(UV)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+export PIP_CACHE_DIR := $(CACHE)/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_CACHE_DIR := $(CACHE)/uv-cache
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+
+.PHONY: help setup demo test check lint bench lock ci-setup
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv with everything to develop and test (checked by hash)
+	@deploy/set-up.sh requirements-dev.lock
+
+demo: ## Run it all on this machine: needs Python and make, nothing else
+	@deploy/set-up.sh requirements.lock
+	@$(BIN)/fraud demo $(ARGS)
+
+check: lint ## Lint, format, types, layers, dependencies, spelling, unit tests (two minutes at most)
+	@$(BIN)/pytest -q -n 2 -m "not kafka and not mongo_wire and not postgres and not chromium and not slow"
+
+test: lint ## The same and every test, on real components (missing: skipped, or failed under CI=true)
+	@$(BIN)/pytest
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir $(CACHE)/import-linter
+	@$(BIN)/deptry .
+	@$(BIN)/typos
+
+lock: $(UV)/bin/uv ## Resolve pyproject.toml into both lock files again (UPGRADE=--upgrade takes newest versions)
+	@$(COMPILE) $(UPGRADE) --group dev --group build -o requirements-dev.lock
+	@$(COMPILE) $(UPGRADE) --group build -c requirements-dev.lock -o requirements.lock
+
+$(UV)/bin/uv:
+	@$${PYTHON:-python3} -m venv --clear $(UV)
+	@$(UV)/bin/python -m pip install --quiet --only-binary :all: "uv>=0.9,<1"
+
+ci-setup: ## Install what real components need (root; Debian): browser, fonts, PostgreSQL, Maven, Java
+	@deploy/install-components.sh
