@@ -1,0 +1,171 @@
+"""A flag as a plain document, and the fields that queries need beside it. The same for every store, so stores can be compared."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from fraud.currencies import NO_CURRENCY
+from fraud.decision import EPOCH, Flag, Mode, Severity
+from fraud.schema import Transaction
+
+MAX_BYTES = 1 << 20
+"""Of one flag as JSON. In BSON it then stays under MongoDB's 16 MiB, whatever it holds."""
+MAX_DEPTH = 16
+AMOUNT_UNITS = 10_000
+"""Amounts are kept for queries as whole ten-thousandths of the major unit, the finest minor unit of ISO 4217: sums are exact."""
+_MAX_INT = 2**63
+_MOMENTS = ("received_at", "decided_at", "event_time")
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """One flag, ready for any store."""
+
+    document: dict[str, Any]
+    """`_id` and the fields of `Flag`; its three moments are aware datetimes, every deeper one RFC 3339 text."""
+    json: str
+    """The same as JSON, without `verdict`."""
+    rank: int
+    """Of the severity, 1 to 4."""
+    rules: tuple[str, ...]
+    """Rules with a live hit."""
+    country: str | None
+    currency: str
+    amount: int
+    """In ten-thousandths of the major unit."""
+    search: str
+    """What free text is looked for in, see `needle`."""
+
+
+def encode_all(flags: Sequence[Flag]) -> tuple[list[Encoded], list[str]]:
+    """Every distinct flag that any store can hold, by `_id`, and the ids of those that none can."""
+    encoded: dict[str, Encoded] = {}
+    refused: dict[str, None] = {}
+    for flag in flags:
+        try:
+            encoded.setdefault(flag.id, encode(flag))
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            refused[flag.id] = None
+    return [encoded[flag_id] for flag_id in sorted(encoded)], list(refused)
+
+
+def encode(flag: Flag) -> Encoded:
+    """Raises ValueError for a flag that is too large, or holds lone surrogates, integers over 64 bit or unknown types."""
+    document = _document(flag)
+    text = msgspec.json.encode({name: value for name, value in document.items() if name != "verdict"})
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"{len(text)} bytes, at most {MAX_BYTES}")
+    return Encoded(
+        document=document,
+        json=text.decode(),
+        rank=int(Severity.of(flag.severity)),
+        rules=tuple(sorted({hit.rule for hit in flag.hits if hit.mode == Mode.LIVE})),
+        country=flag.transaction.country,
+        currency=flag.transaction.currency or NO_CURRENCY,
+        amount=_checked_int(units(flag.transaction.amount)),
+        search=_search(flag.transaction),
+    )
+
+
+def decode(text: str, verdict: str | None) -> dict[str, Any]:
+    """The document again from its JSON."""
+    document: dict[str, Any] = msgspec.json.decode(text)
+    for name in _MOMENTS:
+        document[name] = datetime.fromisoformat(document[name])
+    return document | {"verdict": verdict}
+
+
+def units(amount: float) -> int:
+    """Ten-thousandths of an amount in major units, rounded half-even from its shortest decimal."""
+    return round(Decimal(repr(amount)) * AMOUNT_UNITS)
+
+
+def needle(text: str) -> str:
+    """What an analyst typed, as it is looked for in `search`."""
+    return text.casefold()
+
+
+def whole_ms(moment: datetime) -> datetime:
+    """A moment in UTC, cut to the millisecond: all that MongoDB keeps, so every store's queries run on it. ValueError if naive."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a zone")
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def to_ms(moment: datetime) -> int:
+    """Whole milliseconds since the epoch."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC datetime of milliseconds since the epoch."""
+    return EPOCH + timedelta(milliseconds=int(ms))
+
+
+def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A value as JSON and BSON can both hold it; what is not finite is absent. ValueError for what cannot be held."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        value.encode()
+        return str(value)
+    if isinstance(value, int):
+        return _checked_int(int(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, np.generic):
+        return plain(value.item(), depth)
+    return _plain_inside(value, depth)
+
+
+def _plain_inside(value: Any, depth: int) -> Any:
+    if depth == 0:
+        raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, Mapping):
+        return {_key(name): plain(inner, depth - 1) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner, depth - 1) for inner in value]
+    if isinstance(value, datetime):
+        return whole_ms(value).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, msgspec.Struct):
+        return plain(msgspec.to_builtins(value), depth)
+    raise ValueError(f"a {type(value).__name__}")
+
+
+def _document(flag: Flag) -> dict[str, Any]:
+    document: dict[str, Any] = {"_id": plain(flag.id)}
+    for name in flag.__struct_fields__:
+        if name in _MOMENTS:
+            document[name] = getattr(flag, name).astimezone(UTC)
+        elif name != "id":
+            document[name] = plain(getattr(flag, name))
+    document["received_at"] = whole_ms(flag.received_at)
+    document["decided_at"] = whole_ms(flag.decided_at)
+    return document
+
+
+def _search(transaction: Transaction) -> str:
+    found = (transaction.transaction_id, transaction.user_id, transaction.merchant_name, transaction.city)
+    return _SEPARATOR.join(needle(text) for text in found if text is not None)
+
+
+def _key(name: Any) -> str:
+    if not isinstance(name, str) or "\0" in name:
+        raise ValueError("a key that is no text, or holds NUL")
+    name.encode()
+    return name
+
+
+def _checked_int(number: int) -> int:
+    if not -_MAX_INT <= number < _MAX_INT:
+        raise ValueError("an integer over 64 bit")
+    return number
