@@ -12,8 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-_RUN = re.compile(r"(?<![0-9])(?:[0-9]{12,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{1,3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})(?![0-9])")
-_HASH = re.compile(r"\b(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,})\b")
+_RUN = re.compile(
+    r"(?<![0-9])(?:[0-9]{12,19}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{1,3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5})(?![0-9])"
+)
+_HASH = re.compile(
+    r"\b(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(?=[0-9]*[a-fA-F])[0-9a-fA-F]{32,})\b"
+)
 _ISSUERS = re.compile(
     r"4(?:.{12}|.{15}|.{18})"  # Visa
     r"|(?:5[1-5]|222[1-9]|22[3-9].|2[3-6]..|27[01].|2720)(?:.{14}|.{12})"  # Mastercard, length checked below
@@ -25,7 +29,8 @@ _ISSUERS = re.compile(
     r"|(?:5[0678]|6.).{10,17}"  # Maestro
 )
 _SECRET_FIELD = re.compile(
-    r'("(?:cvv2?|cvc2?|cid|csc|track_?[123]?(?:_?data)?|pin|pin_?block|security_?code)"\s*:\s*)("(?:[^"\\]|\\.)*"|[^,}\s]+)', re.IGNORECASE
+    r'("(?:cvv2?|cvc2?|cid|csc|track_?[123]?(?:_?data)?|pin|pin_?block|security_?code)"\s*:\s*)("(?:[^"\\]|\\.)*"|[^,}\s]+)',
+    re.IGNORECASE,
 )
 
 
@@ -77,7 +82,7 @@ def _within(span: tuple[int, int], hashes: Sequence[tuple[int, int]]) -> bool:
 
 
 def _only_sixteen(digits: str) -> bool:
-    return digits[0] == "2" or digits[0] == "5" and digits[1] in "12345"
+    return digits[0] == "2" or (digits[0] == "5" and digits[1] in "12345")
 
 
 @njit(cache=True, nogil=True)

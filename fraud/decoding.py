@@ -3,20 +3,18 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import msgspec
 import numpy as np
-import xxhash
 
-from fraud.batch import Batch, Mark, Polled
+from fraud.batch import Batch, Polled
 from fraud.card_numbers import has_secret_field, holds_card_number, masked, suspects
-from fraud.columns import Hashes, Ints, NumberColumn, TextColumn
-from fraud.currencies import decimals, is_known, number
+from fraud.columns import Ints
+from fraud.currencies import decimals, is_known
 from fraud.dead_letters import MAX_PAYLOAD, DeadLetter, Reason
 from fraud.errors import BadMessageError
-from fraud.payload import payloads
-from fraud.schema import Authentication, Channel, EntryMode, Initiator, Kind, Outcome, Transaction
+from fraud.schema import Transaction
+from fraud.transaction_rows import COUNTRIES, FOUR_DIGITS, batch_of
 
 MAX_MESSAGE = 64 * 1024
 """Bytes of one message; a longer one is a dead letter."""
@@ -56,10 +54,6 @@ _STRICT = msgspec.json.Decoder(Transaction)
 _LENIENT = msgspec.json.Decoder(_Lenient)
 _ANY = msgspec.json.Decoder()
 _FIELDS = frozenset(Transaction.__struct_fields__)
-_FOUR_DIGITS = {f"{value:04}": value for value in range(10_000)}
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_COUNTRIES = {first + second: 256 * ord(first) + ord(second) for first in _LETTERS for second in _LETTERS}
-_MINUTES_BY_ZONE: dict[object, int] = {}
 
 
 def decode(polled: Polled, intake: Intake) -> Decoded:
@@ -90,42 +84,6 @@ def decode(polled: Polled, intake: Intake) -> Decoded:
     return Decoded(batch=batch, rows=kept, dead=dead, unknown_fields=np.array(unknown, np.int64))
 
 
-def batch_of(
-    transactions: Sequence[Transaction], *, partition: Ints, offset: Ints, received_at: Ints, default_currency: str
-) -> Batch:
-    """Columns of transactions that are already validated; every array has one entry per transaction."""
-    times = [transaction.event_time for transaction in transactions]
-    codes = [transaction.currency or default_currency for transaction in transactions]
-    scale = {code: 10 ** decimals(code) for code in set(codes)}
-    amounts = np.array([transaction.amount for transaction in transactions], np.float64)
-    scales = np.array([scale[code] for code in codes], np.int64)
-    seconds = np.array([time.timestamp() for time in times], np.float64)
-    columns = {
-        "utc_offset": np.array([_zone_minutes(time.tzinfo, time.utcoffset) for time in times], np.int64),
-        "amount": np.rint(amounts * scales).astype(np.int64),
-        "currency": np.array([number(code) for code in codes], np.int64),
-        "marks": np.array([_marks(transaction) for transaction in transactions], np.int64),
-        "card": _hashes([transaction.card_token for transaction in transactions]),
-        "merchant": _hashes([transaction.merchant_id for transaction in transactions]),
-        "device": _hashes([transaction.device_id for transaction in transactions]),
-        "country": np.array([_COUNTRIES.get(transaction.country or "", 0) for transaction in transactions], np.int64),
-        "mcc": np.array([_FOUR_DIGITS.get(transaction.mcc or "", 0) for transaction in transactions], np.int64),
-        "latitude": _degrees([transaction.latitude for transaction in transactions]),
-        "longitude": _degrees([transaction.longitude for transaction in transactions]),
-    }
-    return Batch(
-        rows=TransactionRows(transactions),
-        partition=partition,
-        offset=offset,
-        received_at=received_at,
-        event_time=np.rint(seconds * 1e6).astype(np.int64),
-        user=_hashes([transaction.user_id for transaction in transactions]),
-        transaction=_hashes([transaction.transaction_id for transaction in transactions]),
-        payload=payloads(**columns),
-        **columns,
-    )
-
-
 def dead_letter(polled: Polled, row: int, topic: str, reason: Reason, detail: str) -> DeadLetter:
     """Keep a refused record whole as base64, or masked when it holds card data; never more than the log can take."""
     value = polled.values[row] or b""
@@ -143,39 +101,6 @@ def dead_letter(polled: Polled, row: int, topic: str, reason: Reason, detail: st
         masked=hide,
         truncated=len(payload) > MAX_PAYLOAD,
     )
-
-
-class TransactionRows:
-    """`fraud.batch.Rows` over decoded transactions."""
-
-    def __init__(self, transactions: Sequence[Transaction]) -> None:
-        """Keep the transactions; columns are made when they are asked for."""
-        self._transactions = transactions
-
-    def __len__(self) -> int:
-        """How many transactions."""
-        return len(self._transactions)
-
-    def transaction(self, row: int) -> Transaction:
-        """One transaction."""
-        return self._transactions[row]
-
-    def text(self, name: str) -> TextColumn:
-        """A text field by name."""
-        return TextColumn.of([getattr(transaction, name) for transaction in self._transactions])
-
-    def number(self, name: str) -> NumberColumn:
-        """A number field by name; a date as days since the epoch."""
-        values = [getattr(transaction, name) for transaction in self._transactions]
-        return NumberColumn.of([days_of(value) if isinstance(value, date) else value for value in values])
-
-
-def days_of(day: date) -> int:
-    """Days since 1970-01-01."""
-    return day.toordinal() - _EPOCH_DAY
-
-
-_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class _RefusedError(BadMessageError):
@@ -239,11 +164,11 @@ def _check_words(transaction: Transaction) -> None:
     """Fixed alphabets, checked by table; and no NUL, which PostgreSQL cannot keep in a text."""
     for name in ("country", "ip_country"):
         value = getattr(transaction, name)
-        if value is not None and value not in _COUNTRIES:
+        if value is not None and value not in COUNTRIES:
             raise _RefusedError(Reason.SCHEMA, f"two capital letters expected - at `$.{name}`")
     for name in ("mcc", "card_last4"):
         value = getattr(transaction, name)
-        if value is not None and value not in _FOUR_DIGITS:
+        if value is not None and value not in FOUR_DIGITS:
             raise _RefusedError(Reason.SCHEMA, f"four digits expected - at `$.{name}`")
     for name in ("currency", "original_currency"):
         value = getattr(transaction, name)
@@ -277,63 +202,3 @@ def _check_clock(transaction: Transaction, received_at: int) -> None:
         raise _RefusedError(Reason.CLOCK_SKEW, f"event_time lies {ahead / 1e6:.0f} s after the log's clock")
     if transaction.event_time.year < 1970:
         raise _RefusedError(Reason.SCHEMA, "before 1970 - at `$.event_time`")
-
-
-_ATTEMPT_BY_KIND: dict[Kind | None, int] = {
-    None: Mark.ATTEMPT | Mark.SPEND,
-    Kind.PURCHASE: Mark.ATTEMPT | Mark.SPEND,
-    Kind.CASH: Mark.ATTEMPT | Mark.SPEND,
-    Kind.TRANSFER: Mark.ATTEMPT | Mark.SPEND,
-    Kind.VERIFICATION: int(Mark.ATTEMPT),
-    Kind.REFUND: 0,
-    Kind.REVERSAL: 0,
-}
-_PRESENCE_BY_CHANNEL: dict[Channel | None, int] = {
-    None: 0,
-    Channel.POS: int(Mark.CARD_PRESENT),
-    Channel.ATM: int(Mark.CARD_PRESENT),
-    Channel.ONLINE: int(Mark.REMOTE),
-    Channel.TRANSFER: int(Mark.REMOTE),
-}
-_ATTEMPT_BY_KIND = {kind: int(marks) for kind, marks in _ATTEMPT_BY_KIND.items()}
-_SPEND, _DECLINED, _PHYSICAL, _CARD_PRESENT = map(int, (Mark.SPEND, Mark.DECLINED, Mark.PHYSICAL, Mark.CARD_PRESENT))
-_HAS_CARD, _HAS_MERCHANT, _HAS_DEVICE = map(int, (Mark.HAS_CARD, Mark.HAS_MERCHANT, Mark.HAS_DEVICE))
-_HAS_COUNTRY, _HAS_MCC = map(int, (Mark.HAS_COUNTRY, Mark.HAS_MCC))
-
-
-def _marks(transaction: Transaction) -> int:
-    """Everything that memory needs to know of one payment, as bits."""
-    marks = _ATTEMPT_BY_KIND[transaction.kind] | _PRESENCE_BY_CHANNEL[transaction.channel]
-    if transaction.outcome is Outcome.DECLINED:
-        marks = (marks & ~_SPEND) | _DECLINED
-    elif marks & _CARD_PRESENT and transaction.latitude is not None and transaction.initiated_by is not Initiator.MERCHANT:
-        marks |= _PHYSICAL
-    if transaction.card_token is not None:
-        marks |= _HAS_CARD
-    if transaction.merchant_id is not None:
-        marks |= _HAS_MERCHANT
-    if transaction.device_id is not None:
-        marks |= _HAS_DEVICE
-    if transaction.country is not None:
-        marks |= _HAS_COUNTRY
-    if transaction.mcc is not None:
-        marks |= _HAS_MCC
-    return marks
-
-
-def _zone_minutes(zone: object, offset: object) -> int:
-    """Minutes east of UTC; one look-up per zone object."""
-    minutes = _MINUTES_BY_ZONE.get(zone)
-    if minutes is None:
-        minutes = int(offset().total_seconds() // 60)  # type: ignore[operator]
-        _MINUTES_BY_ZONE[zone] = minutes
-    return minutes
-
-
-def _hashes(texts: Sequence[str | None]) -> Hashes:
-    hashed = xxhash.xxh3_64_intdigest
-    return np.array([0 if text is None else hashed(text.encode()) for text in texts], np.uint64)
-
-
-def _degrees(degrees: Sequence[float | None]) -> Ints:
-    return np.rint(np.array([0.0 if degree is None else degree for degree in degrees], np.float64) * 1e7).astype(np.int64)

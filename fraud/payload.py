@@ -30,7 +30,9 @@ def payloads(  # pragma: no cover
         value = np.uint64(0x9E3779B97F4A7C15)
         for part in (
             np.uint64(amount[row]),
-            np.uint64(currency[row]) | (np.uint64(marks[row]) << np.uint64(16)) | (np.uint64(mcc[row]) << np.uint64(32)),
+            np.uint64(currency[row])
+            | (np.uint64(marks[row]) << np.uint64(16))
+            | (np.uint64(mcc[row]) << np.uint64(32)),
             np.uint64(utc_offset[row]) ^ (np.uint64(country[row]) << np.uint64(32)),
             card[row],
             merchant[row],

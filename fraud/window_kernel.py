@@ -75,7 +75,7 @@ ROOM, EVICTED_ROOM = -1, -2
 
 
 @njit(cache=True, nogil=True)
-def advance(  # pragma: no cover
+def advance(  # noqa: C901 - one loop, its invariant above it
     memory: Memory,
     rows: Ints,
     begin: int,
@@ -170,7 +170,7 @@ def advance(  # pragma: no cover
 
 
 @njit(cache=True, nogil=True)
-def _look_back(  # pragma: no cover
+def _look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     memory: Memory,
     index: int,
     moving: Bools,

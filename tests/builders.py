@@ -8,7 +8,7 @@ import numpy as np
 
 from fraud.batch import Batch
 from fraud.decision import micros
-from fraud.decoding import batch_of as columns_of
+from fraud.transaction_rows import batch_of as columns_of
 from fraud.schema import Transaction
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -18,7 +18,12 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 def transaction(**what_matters: Any) -> Transaction:
     """A small purchase of a user nobody knows; every field may be given. `after` seconds since NOON sets the event time."""
     after = what_matters.pop("after", 0)
-    fields = {"transaction_id": "t-one", "user_id": "u-one", "event_time": NOON + timedelta(seconds=after), "amount": 10.0}
+    fields = {
+        "transaction_id": "t-one",
+        "user_id": "u-one",
+        "event_time": NOON + timedelta(seconds=after),
+        "amount": 10.0,
+    }
     return Transaction(**{**fields, **what_matters})
 
 

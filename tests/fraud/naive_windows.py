@@ -69,7 +69,11 @@ class NaiveWindows:
             spend = [p.amount for p in inside if p.has(Mark.SPEND) and p.currency == payment.currency]
             said[f"count_{name}"] = sum(p.has(Mark.ATTEMPT) for p in inside)
             said[f"declined_{name}"] = sum(p.has(Mark.ATTEMPT) and p.has(Mark.DECLINED) for p in inside)
-            said[f"spent_{name}"], said[f"spends_{name}"], said[f"largest_{name}"] = sum(spend), len(spend), max(spend, default=0)
+            said[f"spent_{name}"], said[f"spends_{name}"], said[f"largest_{name}"] = (
+                sum(spend),
+                len(spend),
+                max(spend, default=0),
+            )
         today = [p for p, _ in seen if p.event_time > payment.event_time - DAY]
         said["merchants"] = len({p.merchant for p in today if p.has(Mark.HAS_MERCHANT)})
         said["countries"] = len({p.country for p in today if p.has(Mark.HAS_COUNTRY)})
@@ -102,8 +106,7 @@ class NaiveWindows:
         places = [
             p
             for p in seen
-            if stands_still(p)
-            and (not payment.has(Mark.HAS_CARD) or (p.has(Mark.HAS_CARD) and p.card == payment.card))
+            if stands_still(p) and (not payment.has(Mark.HAS_CARD) or (p.has(Mark.HAS_CARD) and p.card == payment.card))
         ]
         if not stands_still(payment) or not places:
             return -1, -1

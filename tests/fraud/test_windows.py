@@ -72,7 +72,9 @@ def test_the_kernel_equals_the_oracle(stream: list[Transaction], in_order: bool)
 
 @given(st.lists(payments(), max_size=40), st.data())
 @settings(max_examples=100, deadline=None)
-def test_any_cut_any_threads_and_a_rebuild_from_the_middle_change_nothing(stream: list[Transaction], data: st.DataObject) -> None:
+def test_any_cut_any_threads_and_a_rebuild_from_the_middle_change_nothing(
+    stream: list[Transaction], data: st.DataObject
+) -> None:
     batch = batch_of(*stream)
     whole, whole_memory = advanced(Windows(), batch)
 
@@ -171,7 +173,13 @@ def same_memory(one: Windows, other: Windows) -> bool:
 
 def said_of(out: Any) -> Sequence[dict[str, Any]]:
     """The kernel's output by the oracle's names."""
-    blocks = {"count": kernel.COUNT, "declined": kernel.DECLINED, "spent": kernel.SPENT, "spends": kernel.SPENDS, "largest": kernel.LARGEST}
+    blocks = {
+        "count": kernel.COUNT,
+        "declined": kernel.DECLINED,
+        "spent": kernel.SPENT,
+        "spends": kernel.SPENDS,
+        "largest": kernel.LARGEST,
+    }
     singles = {
         "merchants": kernel.MERCHANTS, "countries": kernel.COUNTRIES, "since_last": kernel.SINCE_LAST, "oldest": kernel.OLDEST,
         "hour": kernel.HOUR_OF_DAY, "hour_known": kernel.HOUR_KNOWN, "hour_same": kernel.HOUR_SAME,
