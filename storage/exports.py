@@ -1,6 +1,6 @@
-"""CSV that spreadsheets and parsers read alike: RFC 4180, and no cell that a spreadsheet would run as a formula.
+r"""CSV that spreadsheets and parsers read alike: RFC 4180, and no cell that a spreadsheet would run as a formula.
 
->>> print(csv_bytes([{"user_id": "=1+1", "amount": -12.0, "rules": ["a", "b"]}]).decode().replace("\\r\\n", "|"), end="")
+>>> print(csv_bytes([{"user_id": "=1+1", "amount": -12.0, "rules": ["a", "b"]}]).decode().replace("\r\n", "|"), end="")
 user_id,amount,rules|'=1+1,-12,a|b|
 """
 

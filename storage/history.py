@@ -250,7 +250,7 @@ def _read_part(
 
 def _group_meets(group: pq.RowGroupMetaData, since: datetime | None, until: datetime | None) -> bool:
     times = group.column(SCHEMA.get_field_index("event_time")).statistics
-    return times is None or (since is None or times.max >= since) and (until is None or times.min < until)
+    return times is None or ((since is None or times.max >= since) and (until is None or times.min < until))
 
 
 def _between(table: pa.Table, since: datetime | None, until: datetime | None) -> pa.Table:

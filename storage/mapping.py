@@ -1,0 +1,288 @@
+"""The column mapping of a foreign file: the only thing a data scientist writes to bring their own payments.
+
+Read strictly: an unknown key, a word that no field can have or a wrong zone is a line that names file, line, path and the
+nearest valid name. Scalars are taken as they are written, so a code `NO` stays `NO`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args, get_type_hints
+from zoneinfo import available_timezones
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from fraud.currencies import is_known
+from fraud.errors import MappingError
+from fraud.schema import Transaction
+from storage.yaml_lines import Document, read_yaml
+
+FIELD_TYPES: Mapping[str, Any] = {
+    name: get_args(hint)[0] if NoneType in get_args(hint) else hint
+    for name, hint in get_type_hints(Transaction, include_extras=True).items()
+}
+"""What each field holds when it is there."""
+REQUIRED = ("user_id", "event_time", "amount")
+TEXT_FIELDS = tuple(
+    name
+    for name in Transaction.__struct_fields__
+    if name
+    not in {"event_time", "amount", "latitude", "longitude", "available_amount", "original_amount", "account_opened_on"}
+)
+IDENTIFIERS = ("transaction_id", "user_id", "merchant_id", "terminal_id", "card_token", "device_id")
+_SHAPES = dict.fromkeys(("mcc", "card_last4"), re.compile("[0-9]{4}")) | dict.fromkeys(
+    ("country", "ip_country"), re.compile("[A-Z]{2}")
+)
+_FORMATS = ("auto", "epoch_s", "epoch_ms")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _nearest(word: str, valid: Sequence[str]) -> str:
+    found = get_close_matches(word, valid, n=1)
+    return f"; did you mean {found[0]}?" if found else f"; valid: {', '.join(valid)}" if len(valid) <= 12 else ""
+
+
+def _field_name(name: str) -> str:
+    if name not in FIELD_TYPES:
+        raise ValueError(f"{name} is no field of a transaction{_nearest(name, list(FIELD_TYPES))}")
+    return name
+
+
+def _text_field(name: str) -> str:
+    if name not in TEXT_FIELDS:
+        raise ValueError(f"{name} is no text field of a transaction{_nearest(name, TEXT_FIELDS)}")
+    return name
+
+
+def _identifier(name: str) -> str:
+    if name not in IDENTIFIERS:
+        raise ValueError(f"{name} is no identifier{_nearest(name, IDENTIFIERS)}")
+    return name
+
+
+def _time_format(text: str) -> str:
+    if text not in _FORMATS and "%" not in text:
+        raise ValueError(
+            f"{text} is no time format: auto, epoch_s, epoch_ms, or a strftime pattern such as %d.%m.%Y %H:%M"
+        )
+    return text
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name} is no time zone{_nearest(name, sorted(available_timezones()))}")
+    return name
+
+
+def _duration(text: object) -> timedelta:
+    found = _DURATION.fullmatch(str(text))
+    if found is None:
+        raise ValueError(f"{text} is no duration: write 90s, 30m, 12h, 7d or 2w")
+    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+
+
+FieldName = Annotated[str, AfterValidator(_field_name)]
+TextField = Annotated[str, AfterValidator(_text_field)]
+ColumnName = Annotated[str, Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TimeFormat(_Strict):
+    """How moments are written in the file."""
+
+    format: Annotated[str, AfterValidator(_time_format)] = "auto"
+    """`auto` (timestamps and ISO 8601), `epoch_s`, `epoch_ms`, or a strftime pattern."""
+    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """Of times without an offset; for epochs and UTC timestamps it gives the local hour."""
+
+
+class LabelColumns(_Strict):
+    """Where the truth is, and when it was known."""
+
+    column: ColumnName
+    fraud: Annotated[tuple[str, ...], Field(min_length=1)]
+    legitimate: tuple[str, ...] = ()
+    """Codes that confirm a payment as legitimate; none: silence does."""
+    reported_at: ColumnName | None = None
+    delay: Annotated[timedelta, BeforeValidator(_duration)] | None = None
+    """Known this long after the payment, where there is no `reported_at`."""
+
+    @model_validator(mode="after")
+    def _is_known_some_time(self) -> "LabelColumns":
+        if self.reported_at is None and self.delay is None:
+            raise ValueError("when was it known? give reported_at (a column) or delay (such as 7d)")
+        both = sorted(set(self.fraud) & set(self.legitimate))
+        if both:
+            raise ValueError(f"{', '.join(both)} cannot mean fraud and legitimate")
+        return self
+
+
+class ExtraFeatures(_Strict):
+    """Columns that a model may use beyond the transaction's own fields."""
+
+    numeric: tuple[ColumnName, ...] = ()
+    categorical: tuple[ColumnName, ...] = ()
+
+
+class ColumnMapping(_Strict):
+    """How a foreign file's columns become transactions and labels."""
+
+    columns: dict[FieldName, ColumnName]
+    time: TimeFormat = TimeFormat()
+    currency: ColumnName | None = None
+    """An ISO 4217 code, or a column that holds them."""
+    defaults: dict[FieldName, str] = Field(default_factory=dict)
+    """Where the file says nothing."""
+    values: dict[TextField, dict[str, str]] = Field(default_factory=dict)
+    """The file's codes in our words."""
+    tokenise: tuple[Annotated[str, AfterValidator(_identifier)], ...] = ()
+    """Identifiers to replace by a keyed hash."""
+    label: LabelColumns | None = None
+    scenario: ColumnName | None = None
+    """What kind of fraud; goes with the label."""
+    places: dict[str, tuple[ColumnName, ColumnName]] = Field(default_factory=dict)
+    """Named places as latitude and longitude; `merchant` is where the payment was made."""
+    features: ExtraFeatures = ExtraFeatures()
+
+    @model_validator(mode="after")
+    def _fits_a_transaction(self) -> "ColumnMapping":
+        missing = [name for name in REQUIRED if name not in self.columns]
+        if missing:
+            raise ValueError(f"columns lacks {', '.join(missing)}")
+        if self.currency is not None and "currency" in self.columns:
+            raise ValueError("currency is given twice: here and under columns")
+        if ("latitude" in self.columns) != ("longitude" in self.columns):
+            raise ValueError("columns: latitude and longitude come together")
+        if self.scenario is not None and self.label is None:
+            raise ValueError("scenario goes with a label, and there is none")
+        return self
+
+    def sources(self) -> dict[str, str]:
+        """Column of the file by field of the transaction, the place of the payment included."""
+        place = dict(zip(("latitude", "longitude"), self.places.get("merchant", ()), strict=False))
+        return {**(place if "latitude" not in self.columns else {}), **self.columns}
+
+    def not_carried(self) -> str | None:
+        """One line about what a replay leaves behind because a transaction has no field for it; None when it carries all."""
+        left = [name for name in self.places if name != "merchant" or "latitude" in self.columns]
+        kinds = {
+            "places": left,
+            "features": [*self.features.numeric, *self.features.categorical],
+        }
+        named = [f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names]
+        return f"a transaction has no field for {' and '.join(named)}: not replayed" if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFile:
+    """A mapping with its place, so that what does not fit can be pointed at."""
+
+    path: Path
+    mapping: ColumnMapping
+    lines: Mapping[tuple[str | int, ...], int]
+
+    def error(self, where: tuple[str | int, ...], text: str) -> MappingError:
+        """An error that names file, line and path of the mapping."""
+        return MappingError(_place(self.path, self.lines, where) + text)
+
+
+def read_mapping(path: Path) -> MappingFile:
+    """Read and check a mapping. Raises MappingError with a line for each mistake."""
+    try:
+        document = read_yaml(path.read_text("utf-8"))
+    except OSError as error:
+        raise MappingError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise MappingError(f"{path}:{error}") from error
+    try:
+        mapping = ColumnMapping.model_validate(document.content)
+    except ValidationError as error:
+        raise MappingError("\n".join(_lines_of(error, path, document))) from error
+    found = MappingFile(path, mapping, document.lines)
+    _check_words(found)
+    return found
+
+
+def word_of(field: str, word: str) -> Any:
+    """A word as a value of a field, such as the text `pos` as a channel; ValueError for one that it cannot have."""
+    try:
+        value = msgspec.convert(word, FIELD_TYPES[field], strict=field in TEXT_FIELDS)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+    if "\0" in word or (field in _SHAPES and _SHAPES[field].fullmatch(word) is None):
+        raise ValueError(f"{word!r} is no {field}")
+    if field.endswith("currency") and not is_known(word):
+        raise ValueError(f"{word} is not an ISO 4217 code")
+    return value
+
+
+def _check_words(file: MappingFile) -> None:
+    given: list[tuple[tuple[str, ...], str, str]] = [
+        (("defaults", field), field, word) for field, word in file.mapping.defaults.items()
+    ]
+    for field, words in file.mapping.values.items():
+        given += [(("values", field, code), field, word) for code, word in words.items()]
+    mistakes = []
+    for where, field, word in given:
+        if field in REQUIRED or field == "transaction_id":
+            mistakes.append(str(file.error(where, f"{field} must come from the file")))
+            continue
+        try:
+            word_of(field, word)
+        except ValueError:
+            mistakes.append(str(file.error(where, f"{field} cannot be {word}{_nearest(word, _words_of(field))}")))
+    if mistakes:
+        raise MappingError("\n".join(mistakes))
+
+
+def _words_of(field: str) -> list[str]:
+    return list(map(str, getattr(FIELD_TYPES[field], "__members__", {}).values()))
+
+
+_MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {
+    (): ColumnMapping,
+    ("time",): TimeFormat,
+    ("label",): LabelColumns,
+    ("features",): ExtraFeatures,
+}
+
+
+_EXPECTED = {
+    "missing": "is missing",
+    "string_type": "a word is expected here",
+    "dict_type": "names and what they stand for are expected here, such as {A: B}",
+    "tuple_type": "a list is expected here, such as [A, B]",
+}
+
+
+def _lines_of(error: ValidationError, path: Path, document: Document) -> list[str]:
+    """One line for each mistake, in the file's order."""
+    placed = []
+    for mistake in error.errors():
+        where = tuple(part for part in mistake["loc"] if part != "[key]")
+        text = mistake["msg"].removeprefix("Value error, ")
+        if mistake["type"] == "extra_forbidden":
+            text = f"unknown key {where[-1]}{_nearest(str(where[-1]), list(_MODELS[where[:-1]].model_fields))}"
+        elif mistake["type"] in {"model_type", "model_attributes_type"}:
+            text = f"keys are expected here: {', '.join(_MODELS[where].model_fields)}"
+        else:
+            text = _EXPECTED.get(mistake["type"], text)
+        placed.append((document.line(where), _place(path, document.lines, where) + text))
+    return [line for _, line in sorted(placed)]
+
+
+def _place(path: Path, lines: Mapping[tuple[str | int, ...], int], where: tuple[str | int, ...]) -> str:
+    known = where
+    while known and known not in lines:
+        known = known[:-1]
+    named = ".".join(map(str, where))
+    return f"{path}:{lines.get(known, 1)}: {named}: " if named else f"{path}:{lines.get(known, 1)}: "
