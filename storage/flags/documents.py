@@ -1,8 +1,8 @@
 """A flag as a plain document, and the fields that queries need beside it. The same for every store, so stores can be compared."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,12 +13,15 @@ import numpy as np
 from fraud.currencies import NO_CURRENCY
 from fraud.decision import EPOCH, Flag, Mode, Severity
 from fraud.schema import Transaction
+from storage.flags.flag_store import FlagFilter, Heartbeat, Minute
 
 MAX_BYTES = 1 << 20
 """Of one flag as JSON. In BSON it then stays under MongoDB's 16 MiB, whatever it holds."""
 MAX_DEPTH = 16
 AMOUNT_UNITS = 10_000
 """Amounts are kept for queries as whole ten-thousandths of the major unit, the finest minor unit of ISO 4217: sums are exact."""
+KEEP_HEARTBEATS = timedelta(days=7)
+"""A process that is silent for longer is forgotten."""
 _MAX_INT = 2**63
 _MOMENTS = ("received_at", "decided_at", "event_time")
 _SEPARATOR = "\x1f"
@@ -74,6 +77,20 @@ def encode(flag: Flag) -> Encoded:
     )
 
 
+def newest(minutes: Iterable[Minute]) -> list[Minute]:
+    """One of each, the one with the highest offset, in one order for every writer, so that two never wait for each other."""
+    found: dict[tuple[str, str, int, datetime], Minute] = {}
+    for minute in sorted(minutes, key=lambda one: one.up_to_offset):
+        found[minute.log_id, minute.group, minute.partition, minute.minute] = minute
+    return [found[key] for key in sorted(found)]
+
+
+def settled(heartbeat: Heartbeat) -> Heartbeat:
+    """A heartbeat as every store gives it back: facts as plain values, moments cut to the millisecond."""
+    at, started_at = whole_ms(heartbeat.at), whole_ms(heartbeat.started_at)
+    return replace(heartbeat, at=at, started_at=started_at, facts=plain(heartbeat.facts))
+
+
 def decode(text: str, verdict: str | None) -> dict[str, Any]:
     """The document again from its JSON."""
     document: dict[str, Any] = msgspec.json.decode(text)
@@ -85,6 +102,16 @@ def decode(text: str, verdict: str | None) -> dict[str, Any]:
 def units(amount: float) -> int:
     """Ten-thousandths of an amount in major units, rounded half-even from its shortest decimal."""
     return round(Decimal(repr(amount)) * AMOUNT_UNITS)
+
+
+def least_amount(wanted: FlagFilter) -> int | None:
+    """The smallest amount that is asked for, in the units of `Encoded.amount`."""
+    return None if wanted.min_amount is None else math.ceil(Decimal(repr(wanted.min_amount)) * AMOUNT_UNITS)
+
+
+def ranks(wanted: FlagFilter) -> list[int]:
+    """The severities asked for; a word that is none finds nothing."""
+    return [int(severity) for severity in Severity if severity.word in wanted.severities]
 
 
 def needle(text: str) -> str:

@@ -1,19 +1,14 @@
 """What an analyst asks for, as SQL. Text from outside is only ever a bound value, taken literally."""
 
-import math
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from fraud.decision import Severity
-from storage.flags.documents import AMOUNT_UNITS, needle, to_ms
+from storage.flags.documents import least_amount, needle, ranks, to_ms
 from storage.flags.flag_store import FlagFilter
 from storage.flags.sql_tables import FLAG_RULES, FLAGS
-
-_SEVERITY_BY_WORD = {severity.word: severity for severity in Severity}
 
 
 class _Position(FunctionElement[int]):
@@ -47,7 +42,7 @@ def matching(wanted: FlagFilter) -> sa.ColumnElement[bool]:
     if wanted.countries:
         conditions.append(FLAGS.c.country.in_([stored_text(country) for country in wanted.countries]))
     if wanted.min_amount is not None:
-        conditions.append(FLAGS.c.amount >= math.ceil(Decimal(repr(wanted.min_amount)) * AMOUNT_UNITS))
+        conditions.append(FLAGS.c.amount >= least_amount(wanted))
     if wanted.text:
         conditions.append(_Position(FLAGS.c.search, stored_text(needle(wanted.text))) > 0)
     return sa.and_(*conditions)
@@ -70,11 +65,6 @@ def values_present(column: sa.Column[Any], clock: sa.Column[Any], wanted: FlagFi
     period = (clock >= to_ms(wanted.since), clock < to_ms(wanted.until))
     in_period = sa.exists(sa.select(1).select_from(table).where(column == values.c.value, *period))
     return sa.select(values.c.value).where(values.c.value.is_not(None), in_period).order_by(values.c.value)
-
-
-def ranks(wanted: FlagFilter) -> list[int]:
-    """The severities asked for; unknown words find nothing."""
-    return [int(_SEVERITY_BY_WORD[word]) for word in wanted.severities if word in _SEVERITY_BY_WORD]
 
 
 def stored_text(text: str) -> str:

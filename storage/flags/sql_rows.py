@@ -1,12 +1,11 @@
 """Flags, minutes and heartbeats as rows of the SQL store."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from storage.flags.documents import Encoded, plain, to_ms
+from storage.flags.documents import Encoded, settled, to_ms
 from storage.flags.flag_store import Heartbeat, Minute
 from storage.flags.sql_queries import stored_text
 
@@ -36,32 +35,24 @@ def rule_rows(flag: Encoded) -> list[dict[str, Any]]:
     return [{"rule": stored_text(rule), "flag_id": document["_id"], **clocks} for rule in flag.rules]
 
 
-def minute_rows(minutes: Sequence[Minute]) -> list[dict[str, Any]]:
-    """Rows of `minutes`: the newest of each, in one order for every writer, so that two never wait for each other."""
-    newest: dict[tuple[Any, ...], Minute] = {}
-    for minute in sorted(minutes, key=lambda one: one.up_to_offset):
-        newest[minute.log_id, minute.group, minute.partition, minute.minute] = minute
-    return [_minute_row(newest[key]) for key in sorted(newest)]
-
-
 def heartbeat_row(heartbeat: Heartbeat) -> dict[str, Any]:
     """A row of `heartbeats`."""
-    document = dataclasses.replace(heartbeat, facts=plain(heartbeat.facts))
+    document = settled(heartbeat)
     return {
-        "process": stored_text(heartbeat.process),
-        "at": to_ms(heartbeat.at),
+        "process": stored_text(document.process),
+        "at": to_ms(document.at),
         "document": msgspec.json.encode(document).decode(),
     }
 
 
-def _minute_row(minute: Minute) -> dict[str, Any]:
+def minute_row(minute: Minute) -> dict[str, Any]:
+    """A row of `minutes`."""
+    document = dataclasses.replace(minute, dead=dict(minute.dead), spend=dict(minute.spend))
     return {
         "log_id": minute.log_id,
         "group": minute.group,
         "partition": minute.partition,
         "minute": to_ms(minute.minute),
         "up_to_offset": minute.up_to_offset,
-        "document": msgspec.json.encode(
-            dataclasses.replace(minute, dead=dict(minute.dead), spend=dict(minute.spend))
-        ).decode(),
+        "document": msgspec.json.encode(document).decode(),
     }

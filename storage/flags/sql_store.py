@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,15 @@ from fraud.decision import Flag, Severity
 from fraud.errors import StoreError
 from fraud.schema import User
 from storage.flags import frames
-from storage.flags.documents import Encoded, decode, encode_all, from_ms, to_ms
+from storage.flags.documents import KEEP_HEARTBEATS, Encoded, decode, encode_all, from_ms, newest, to_ms
 from storage.flags.flag_store import FlagFilter, Heartbeat, Minute
 from storage.flags.sql_database import Database
 from storage.flags.sql_queries import page, stored_text, values_present
-from storage.flags.sql_rows import flag_row, heartbeat_row, minute_rows, rule_rows
+from storage.flags.sql_rows import flag_row, heartbeat_row, minute_row, rule_rows
 from storage.flags.sql_summaries import HOUR_MS, MINUTE_MS, count_in, counts, user_counts
 from storage.flags.sql_tables import FLAG_RULES, FLAGS, HEARTBEATS, META, METADATA, MINUTES, SCHEMA_VERSION, USERS
 
 TIMEOUT_S = 10.0
-KEEP_HEARTBEATS = timedelta(days=7)
 IDS_AT_ONCE = 1_000
 _PREPARE_LOCK = 0x667261756466
 
@@ -181,7 +180,7 @@ class SqlStore:
         older = MINUTES.c.up_to_offset < new.up_to_offset
         changes = {"up_to_offset": new.up_to_offset, "document": new.document}
         statement = statement.on_conflict_do_update(index_elements=list(MINUTES.primary_key), set_=changes, where=older)
-        connection.execute(statement, minute_rows(minutes))
+        connection.execute(statement, [minute_row(minute) for minute in newest(minutes)])
 
     def _upsert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         statement = self._insert(table)
