@@ -3,6 +3,7 @@
 FraudError
 ├── BadMessageError      bury it as a dead letter, go on
 ├── RuleFileError        keep the rules in force, show every problem
+├── ExpressionError      refuse the condition, saying which part and what to write instead
 ├── PolicyError          publish nothing, or stop: the log's policy cannot be followed
 ├── ModelError           stop: the model that the policy names is missing or damaged
 ├── StateError           refuse: state of another log, partition count or newer schema
@@ -29,6 +30,10 @@ class RuleFileError(FraudError):
         """Keep one line per mistake, each with its place in the file."""
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class ExpressionError(FraudError):
+    """A condition that is not allowed, does not fit its columns or is no condition."""
 
 
 class PolicyError(FraudError):
