@@ -54,7 +54,7 @@ def encode_all(flags: Sequence[Flag]) -> tuple[list[Encoded], list[str]]:
     for flag in flags:
         try:
             encoded.setdefault(flag.id, encode(flag))
-        except (ValueError, TypeError, OverflowError, RecursionError):
+        except (ValueError, OverflowError):
             refused[flag.id] = None
     return [encoded[flag_id] for flag_id in sorted(encoded)], list(refused)
 
@@ -121,9 +121,7 @@ def needle(text: str) -> str:
 
 def whole_ms(moment: datetime) -> datetime:
     """A moment in UTC, cut to the millisecond: all that MongoDB keeps, so every store's queries run on it. ValueError if naive."""
-    if moment.tzinfo is None:
-        raise ValueError("a moment without a zone")
-    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+    return _utc(moment).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def to_ms(moment: datetime) -> int:
@@ -172,12 +170,18 @@ def _document(flag: Flag) -> dict[str, Any]:
     document: dict[str, Any] = {"_id": plain(flag.id)}
     for name in flag.__struct_fields__:
         if name in _MOMENTS:
-            document[name] = getattr(flag, name).astimezone(UTC)
+            document[name] = _utc(getattr(flag, name))
         elif name != "id":
             document[name] = plain(getattr(flag, name))
     document["received_at"] = whole_ms(flag.received_at)
     document["decided_at"] = whole_ms(flag.decided_at)
     return document
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a zone")
+    return moment.astimezone(UTC)
 
 
 def _search(transaction: Transaction) -> str:
