@@ -3,23 +3,24 @@
 Never a random split, no class weights and no resampling: both would ruin the calibration, and gain nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from fraud.columns import Bools, Floats, Hashes, Ints
 from fraud.decision import moment
 from fraud.errors import UsageError
-from models import evaluate
+from models import artifact, evaluate, point_in_time
 from models.artifact import Estimator, Model
 from models.calibration import MICRO, Calibration, Method
+from models.point_in_time import Sight
 from models.tail_bins import TailBins
+from models.training_set import TrainingSet
 from models.trees import Trees
 
 LIBRARIES = ("fraudstream", "scikit-learn", "skops", "numba", "numpy")
@@ -50,30 +51,6 @@ NEEDED = {"train": 20, "calibrate": 5, "test": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSet:
-    """n payments whose truth is known, each as it was known when it was made."""
-
-    features: tuple[str, ...]
-    matrix: Floats
-    """float64, shape (n, features), NaN where absent."""
-    labels: npt.NDArray[np.int8]
-    """1 fraud, 0 legitimate."""
-    times: Ints
-    """Event times, microseconds since the epoch."""
-    users: Hashes
-
-    def where(self, mask: Bools) -> "TrainingSet":
-        """Some of the payments, in their order."""
-        return TrainingSet(
-            features=self.features,
-            matrix=self.matrix[mask],
-            labels=self.labels[mask],
-            times=self.times[mask],
-            users=self.users[mask],
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedModel:
     """A model, the estimator behind it, and what is to be known about it."""
 
@@ -81,6 +58,23 @@ class TrainedModel:
     estimator: Estimator
     card: dict[str, Any]
     """Plain values for JSON."""
+
+
+def train_on_history(
+    data_dir: str | Path,
+    sight: Sight,
+    settings: Settings = DEFAULTS,
+    on_progress: Callable[[int], None] | None = None,
+) -> TrainedModel:
+    """Train on Parquet history and its labels, and save the model with its card under `objects/`.
+
+    Deterministic: the same files, sight and settings give the same model id. Raises UsageError when there is no history or too
+    little known fraud in it, ModelError when nothing was learnt.
+    """
+    trained = train(point_in_time.load(data_dir, sight, on_progress), settings)
+    card = trained.card | {"history": sight.described()}
+    artifact.save(data_dir, trained.model, trained.estimator, card)
+    return replace(trained, card=card)
 
 
 def train(data: TrainingSet, settings: Settings = DEFAULTS) -> TrainedModel:

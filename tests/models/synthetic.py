@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fraud.columns import Floats, NumberColumn, TextColumn
-from models.train import TrainingSet
+from models.training_set import TrainingSet
 
 FEATURES = ("amount", "count_1h", "km_since_place", "hour", "noise")
 DAY = 86_400_000_000
