@@ -118,24 +118,29 @@ def _hours(value: Any) -> Hours:
 def _amounts(value: Any) -> dict[str, Decimal]:
     if not isinstance(value, Mapping) or not value:
         raise ValueError("write an amount for each currency, for example {EUR: 1000, JPY: 150000}")
-    return {_currency(code): _amount(amount, str(code)) for code, amount in value.items()}
+    problems = [problem for code, amount in value.items() if (problem := _amount_problem(code, amount))]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return {code: round(Decimal(str(amount)), decimals(code)) for code, amount in value.items()}
+
+
+def _amount_problem(code: Any, value: Any) -> str | None:
+    if not isinstance(code, str) or not is_known(code):
+        return f"{code!r} is no ISO 4217 currency code"
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return f"{code}: {value!r} is no amount; write a plain number such as 1000"
+    amount = Decimal(str(value))
+    if not amount.is_finite() or not 0 <= amount <= MAX_AMOUNT:
+        return f"{code}: {value} must be from 0 to {MAX_AMOUNT:,}"
+    if amount != round(amount, decimals(code)):
+        return f"{code}: {value} has more decimals than the currency ({decimals(code)})"
+    return None
 
 
 def _currency(code: Any) -> str:
     if not isinstance(code, str) or not is_known(code):
         raise ValueError(f"{code!r} is no ISO 4217 currency code; write for example EUR")
     return code
-
-
-def _amount(value: Any, code: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError(f"{code}: {value!r} is no amount; write a plain number such as 1000")
-    amount = Decimal(str(value))
-    if not 0 <= amount <= MAX_AMOUNT:
-        raise ValueError(f"{code}: {value} must be from 0 to {MAX_AMOUNT:,}")
-    if amount != round(amount, decimals(code)):
-        raise ValueError(f"{code}: {value} has more decimals than the currency ({decimals(code)})")
-    return round(amount, decimals(code))
 
 
 def _condition(value: Any) -> Condition:
