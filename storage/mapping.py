@@ -43,26 +43,27 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def _nearest(word: str, valid: Sequence[str]) -> str:
+def nearest(word: str, valid: Sequence[str]) -> str:
+    """How a message goes on: the valid name that was probably meant, or all of a few."""
     found = get_close_matches(word, valid, n=1)
     return f"; did you mean {found[0]}?" if found else f"; valid: {', '.join(valid)}" if len(valid) <= 12 else ""
 
 
 def _field_name(name: str) -> str:
     if name not in FIELD_TYPES:
-        raise ValueError(f"{name} is no field of a transaction{_nearest(name, list(FIELD_TYPES))}")
+        raise ValueError(f"{name} is no field of a transaction{nearest(name, list(FIELD_TYPES))}")
     return name
 
 
 def _text_field(name: str) -> str:
     if name not in TEXT_FIELDS:
-        raise ValueError(f"{name} is no text field of a transaction{_nearest(name, TEXT_FIELDS)}")
+        raise ValueError(f"{name} is no text field of a transaction{nearest(name, TEXT_FIELDS)}")
     return name
 
 
 def _identifier(name: str) -> str:
     if name not in IDENTIFIERS:
-        raise ValueError(f"{name} is no identifier{_nearest(name, IDENTIFIERS)}")
+        raise ValueError(f"{name} is no identifier{nearest(name, IDENTIFIERS)}")
     return name
 
 
@@ -76,7 +77,7 @@ def _time_format(text: str) -> str:
 
 def _zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError(f"{name} is no time zone{_nearest(name, sorted(available_timezones()))}")
+        raise ValueError(f"{name} is no time zone{nearest(name, sorted(available_timezones()))}")
     return name
 
 
@@ -101,8 +102,8 @@ class TimeFormat(_Strict):
 
     format: Annotated[str, AfterValidator(_time_format)] = "auto"
     """`auto` (timestamps and ISO 8601), `epoch_s`, `epoch_ms`, or a strftime pattern."""
-    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    """Of times without an offset; for epochs and UTC timestamps it gives the local hour."""
+    zone: Annotated[str, AfterValidator(_zone)] | None = None
+    """Of times without an offset (UTC when absent); for epochs and timestamps of a zone it gives the local hour."""
 
 
 class LabelColumns(_Strict):
@@ -239,7 +240,7 @@ def _check_words(file: MappingFile) -> None:
         try:
             word_of(field, word)
         except ValueError:
-            mistakes.append(str(file.error(where, f"{field} cannot be {word}{_nearest(word, _words_of(field))}")))
+            mistakes.append(str(file.error(where, f"{field} cannot be {word}{nearest(word, _words_of(field))}")))
     if mistakes:
         raise MappingError("\n".join(mistakes))
 
@@ -271,7 +272,7 @@ def _lines_of(error: ValidationError, path: Path, document: Document) -> list[st
         where = tuple(part for part in mistake["loc"] if part != "[key]")
         text = mistake["msg"].removeprefix("Value error, ")
         if mistake["type"] == "extra_forbidden":
-            text = f"unknown key {where[-1]}{_nearest(str(where[-1]), list(_MODELS[where[:-1]].model_fields))}"
+            text = f"unknown key {where[-1]}{nearest(str(where[-1]), list(_MODELS[where[:-1]].model_fields))}"
         elif mistake["type"] in {"model_type", "model_attributes_type"}:
             text = f"keys are expected here: {', '.join(_MODELS[where].model_fields)}"
         else:
