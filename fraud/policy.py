@@ -6,6 +6,7 @@ say which policy a payment was decided under. A record based on another than the
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -148,6 +149,19 @@ class PolicyTimeline:
     def at(self, received_at: Ints) -> Ints:
         """For payments received at these moments (microseconds, shape (n,)): index of the policy in force, -1 before the first."""
         return np.searchsorted(self.effective_from, received_at, side="right").astype(np.int64) - 1
+
+    def in_force(self, received_at: int) -> Policy | None:
+        """The policy of a payment received at a moment (microseconds); None before the first."""
+        index = self.index_at(received_at)
+        return self.policies[index] if index >= 0 else None
+
+    def index_at(self, received_at: int) -> int:
+        """The index of the policy of a payment received at a moment (microseconds); -1 before the first."""
+        return bisect_right(self._effective_from, received_at) - 1
+
+    def effective_at(self, policy: Policy) -> int:
+        """When one of these policies takes effect, microseconds."""
+        return next(at for at, known in zip(self._effective_from, self.policies, strict=True) if known is policy)
 
     @property
     def effective_from(self) -> Ints:

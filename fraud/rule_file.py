@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fraud.decision import Severity
 from fraud.errors import RuleFileError
 from fraud.rule_mistakes import Mistakes
 from fraud.rule_set import RuleSet
@@ -26,12 +27,23 @@ def rule_set_of(text: str, name: str) -> RuleSet:
 def schema() -> dict[str, Any]:
     """JSON Schema of the file, for editors."""
     described = RuleSet.model_json_schema()
+    for part in described["$defs"].values():
+        if "kind" in part.get("properties", ()):
+            _as_written(part)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **described,
         "title": "Rules of fraudstream",
         "description": "What fraud analysts decide. `fraud rules check FILE` says each rule in words.",
     }
+
+
+def _as_written(rule: dict[str, Any]) -> None:
+    """A rule as people write it: its kind is needed, its severity is a word."""
+    rule["required"] = ["id", "kind", *(name for name in rule["required"] if name != "id")]
+    del rule["properties"]["kind"]["default"]
+    severity = rule["properties"]["severity"]
+    severity["default"] = Severity(severity["default"]).word
 
 
 def _validated(document: Document, name: str) -> RuleSet:

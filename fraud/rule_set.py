@@ -31,7 +31,7 @@ MOVING_MCCS = (
 
 
 class Bands(BaseModel):
-    """The lowest score of each severity, in micro-units; a severity without one is never given by a score."""
+    """The lowest score of each severity (a percentage of certainty); a severity without one is never given by a score."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

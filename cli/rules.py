@@ -1,0 +1,119 @@
+"""`fraud rules`: check the rules file, publish it as a policy, describe it to editors."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.connect import open_log
+from cli.settings import Settings
+from fraud.decision import moment
+from fraud.errors import RuleFileError, UsageError
+from fraud.policy import Policy, file_hash
+from fraud.rule_file import rule_set_of, schema
+from fraud.rule_set import RuleSet
+from storage.policies import Published, publish
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Check and publish the rules file.",
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[Path | None, typer.Argument(help="The rules file; by default FRAUD_RULES_FILE, config/rules.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")]
+
+
+@app.command()
+def check(file: File = None, as_json: AsJson = False) -> None:
+    """Say each rule in words, or each mistake with its line; exits with 2 when there is one.
+
+    Example: fraud rules check config/rules.yaml
+    """
+    file = file or Settings().rules_file
+    try:
+        rules = rule_set_of(_text(file), str(file))
+    except RuleFileError as error:
+        typer.echo(
+            json.dumps({"ok": False, "problems": error.problems}, indent=2) if as_json else str(error), err=not as_json
+        )
+        raise typer.Exit(2) from error
+    typer.echo(json.dumps({"ok": True, **_described(rules)}, indent=2) if as_json else "\n".join(rules.in_words()))
+
+
+@app.command()
+def apply(file: File = None, as_json: AsJson = False) -> None:
+    """Publish the file as the next policy: it rules every payment received from its delay on.
+
+    Example: fraud rules apply config/rules.yaml
+    """
+    settings = Settings()
+    file = file or settings.rules_file
+    text = _text(file)
+    rules = rule_set_of(text, str(file))
+    # A watcher looks at one file only; applying another one must not make it publish its own again.
+    watched = file_hash(text) if file.resolve() == settings.rules_file.resolve() else None
+    log = open_log(settings)
+    try:
+        published = publish(log, lambda base: _next_policy(base, rules, watched))
+    finally:
+        log.close()
+    typer.echo(json.dumps(_facts(published), indent=2) if as_json else _said(published))
+
+
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of the rules file, for completion and checks in editors.
+
+    Example: fraud rules schema > docs/rules.schema.json
+    """
+    typer.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
+
+
+def _next_policy(base: Policy | None, rules: RuleSet, watched: str | None) -> Policy:
+    return Policy(rules=rules, watched_file=watched) if base is None else base.with_rules(rules, watched)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
+
+
+def _described(rules: RuleSet) -> dict[str, object]:
+    return {
+        "default_currency": rules.default_currency,
+        "score": {severity.word: floor for severity, floor in rules.score.floors()},
+        "rules": [
+            {
+                "id": rule.id,
+                "kind": rule.kind,
+                "severity": rule.severity.word,
+                "mode": rule.mode.value,
+                "owner": rule.owner,
+                "words": rule.in_words(),
+            }
+            for rule in rules.rules
+        ],
+    }
+
+
+def _facts(published: Published) -> dict[str, object]:
+    return {
+        "published": published.is_new,
+        "offset": published.offset,
+        "hash": published.policy.hash,
+        "effective_from": moment(published.effective_from).isoformat(),
+    }
+
+
+def _said(published: Published) -> str:
+    name = f"policy {published.policy.hash[:12]} at offset {published.offset}"
+    if not published.is_new:
+        return f"nothing to do: {name} says the same already"
+    wait = max(0.0, published.effective_from / 1e6 - time.time())
+    return f"{name} rules payments received from {moment(published.effective_from):%Y-%m-%d %H:%M:%S} UTC (in {wait:.0f} s)"
