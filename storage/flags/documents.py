@@ -106,7 +106,14 @@ def units(amount: float) -> int:
 
 def least_amount(wanted: FlagFilter) -> int | None:
     """The smallest amount that is asked for, in the units of `Encoded.amount`."""
-    return None if wanted.min_amount is None else math.ceil(Decimal(repr(wanted.min_amount)) * AMOUNT_UNITS)
+    if wanted.min_amount is None:
+        return None
+    most = _MAX_INT - 1
+    return (
+        min(most, math.ceil(Decimal(repr(wanted.min_amount)) * AMOUNT_UNITS))
+        if math.isfinite(wanted.min_amount)
+        else most
+    )
 
 
 def ranks(wanted: FlagFilter) -> list[int]:

@@ -64,4 +64,5 @@ def per_user(wanted: FlagFilter, limit: int) -> list[dict[str, Any]]:
 
 
 def _sums() -> dict[str, Any]:
-    return {"flags": {"$sum": 1}, "amount": {"$sum": "$query.amount"}}
+    # Doubles are exact up to 9e11 major units, and never out of range.
+    return {"flags": {"$sum": 1}, "amount": {"$sum": {"$toDouble": "$query.amount"}}}

@@ -38,19 +38,19 @@ class MongoStore:
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         """Describe the store; the first operation connects. StoreError for a URL that is none."""
-        self._database = Database(url, timeout_s)
+        self.database = Database(url, timeout_s)
         self.embedded = False
 
     def prepare(self) -> None:
         """Create indexes, and with them the collections; safe to repeat."""
-        with self._database.answering():
+        with self.database.answering():
             for collection, indexes in INDEXES.items():
-                self._database[collection].create_indexes(indexes)
+                self.database[collection].create_indexes(indexes)
 
     def store(self, flags: Sequence[Flag], minutes: Sequence[Minute]) -> list[str]:
         """Insert new flags, then replace older minutes: what a minute counts as flagged can always be read."""
         encoded, refused = encode_all(flags)
-        with self._database.answering():
+        with self.database.answering():
             self._write("flags", [_insertion(flag) for flag in encoded])
             beaten = self._write("minutes", [_replacement(minute) for minute in newest(minutes)])
             # A minute that another writer inserted between our look and our insert is there now: compare once more.
@@ -60,56 +60,56 @@ class MongoStore:
     def beat(self, heartbeat: Heartbeat) -> None:
         """Replace this process's heartbeat, and forget processes that are silent for a week."""
         document = _fields(settled(heartbeat))
-        with self._database.answering():
-            self._database["heartbeats"].replace_one({"_id": heartbeat.process}, document, upsert=True)
-            self._database["heartbeats"].delete_many({"at": {"$lt": whole_ms(heartbeat.at - KEEP_HEARTBEATS)}})
+        with self.database.answering():
+            self.database["heartbeats"].replace_one({"_id": heartbeat.process}, document, upsert=True)
+            self.database["heartbeats"].delete_many({"at": {"$lt": whole_ms(heartbeat.at - KEEP_HEARTBEATS)}})
 
     def put_users(self, users: Sequence[User]) -> None:
         """Upsert users; of several of one id the last one stays."""
         latest = {user.user_id: msgspec.to_builtins(user) for user in users}
-        with self._database.answering():
+        with self.database.answering():
             self._write("users", [ReplaceOne({"_id": name}, fields, upsert=True) for name, fields in latest.items()])
 
     def flags(self, wanted: FlagFilter, limit: int, skip: int = 0) -> list[dict[str, Any]]:
         """Flags as documents, newest first, then by `_id`."""
         if limit <= 0:  # to MongoDB a limit of 0 is none
             return []
-        with self._database.answering():
-            found = self._database["flags"].find(matching(wanted), WITHOUT_QUERY)
+        with self.database.answering():
+            found = self.database["flags"].find(matching(wanted), WITHOUT_QUERY)
             return [_restored(document) for document in found.sort(newest_first(wanted)).skip(skip).limit(limit)]
 
     def flag(self, flag_id: str) -> dict[str, Any] | None:
         """One flag."""
-        with self._database.answering():
-            found = self._database["flags"].find_one({"_id": flag_id}, WITHOUT_QUERY)
+        with self.database.answering():
+            found = self.database["flags"].find_one({"_id": flag_id}, WITHOUT_QUERY)
         return _restored(found) if found else None
 
     def flag_count(self, wanted: FlagFilter) -> int:
         """How many flags the filter finds."""
-        with self._database.answering():
-            return self._database["flags"].count_documents(matching(wanted))
+        with self.database.answering():
+            return self.database["flags"].count_documents(matching(wanted))
 
     def flags_per_bucket(self, wanted: FlagFilter, seconds: int) -> pd.DataFrame:
         """Flags and amounts per bucket, severity and currency."""
         found = [(row["_id"], row) for row in self._aggregate(per_bucket(wanted, seconds))]
         return frames.buckets(
-            (int(key["start"]), key["rank"], key["currency"], row["flags"], float(row["amount"])) for key, row in found
+            (int(key["start"]), key["rank"], key["currency"], row["flags"], row["amount"]) for key, row in found
         )
 
     def top_users(self, wanted: FlagFilter, limit: int) -> pd.DataFrame:
         """Users with the most flags."""
         found = self._aggregate(per_user(wanted, limit)) if limit > 0 else []
         return frames.users(
-            (row["_id"], row["flags"], float(row["amount"]), row["worst"], to_ms(row["last"])) for row in found
+            (row["_id"], row["flags"], row["amount"], row["worst"], to_ms(row["last"])) for row in found
         )
 
     def choices(self, wanted: FlagFilter) -> dict[str, list[str]]:
         """Severities (mildest first), rules and countries of the period."""
         clock = wanted.time.value
         period = {clock: matching(wanted)[clock]}
-        with self._database.answering():
+        with self.database.answering():
             found = {
-                field: self._database["flags"].distinct(f"query.{field}", period)
+                field: self.database["flags"].distinct(f"query.{field}", period)
                 for field in ("rank", "rules", "country")
             }
         return {
@@ -120,14 +120,14 @@ class MongoStore:
 
     def minutes(self, since: datetime, until: datetime) -> pd.DataFrame:
         """Minute counters that start in the period."""
-        with self._database.answering():
+        with self.database.answering():
             period = {"minute": {"$gte": whole_ms(since), "$lt": whole_ms(until)}}
-            return frames.minutes(list(self._database["minutes"].find(period)))
+            return frames.minutes(list(self.database["minutes"].find(period)))
 
     def heartbeats(self) -> list[Heartbeat]:
         """The latest of every process, by name."""
-        with self._database.answering():
-            return [Heartbeat(**found) for found in self._database["heartbeats"].find({}, {"_id": 0}).sort("_id", 1)]
+        with self.database.answering():
+            return [Heartbeat(**found) for found in self.database["heartbeats"].find({}, {"_id": 0}).sort("_id", 1)]
 
     def users(self, user_ids: Sequence[str]) -> dict[str, User]:
         """What is known of these users."""
@@ -141,20 +141,20 @@ class MongoStore:
     def problems(self) -> list[str]:
         """What is wrong with this store, one line each."""
         try:
-            with self._database.answering():
-                present = {name: set(self._database[name].index_information()) for name in INDEXES}
+            with self.database.answering():
+                present = {name: set(self.database[name].index_information()) for name in INDEXES}
         except StoreError as error:
             return [str(error)]
         wanted = {name: {index.document["name"] for index in indexes} for name, indexes in INDEXES.items()}
         return [
-            f"{self._database.name}: {name} lacks the indexes {', '.join(sorted(missing))}: run `fraud init`"
+            f"{self.database.name}: {name} lacks the indexes {', '.join(sorted(missing))}: run `fraud init`"
             for name in INDEXES
             if (missing := wanted[name] - present[name])
         ]
 
     def close(self) -> None:
         """Let go of every connection."""
-        self._database.client.close()
+        self.database.client.close()
 
     def _write(self, collection: str, writes: Sequence[_Write]) -> list[_Write]:
         """Send writes, and return those that met a document of their `_id`."""
@@ -162,7 +162,7 @@ class MongoStore:
         for start in range(0, len(writes), WRITES_AT_ONCE):
             some = writes[start : start + WRITES_AT_ONCE]
             try:
-                self._database[collection].bulk_write(some, ordered=False)
+                self.database[collection].bulk_write(some, ordered=False)
             except BulkWriteError as error:
                 failed = error.details["writeErrors"]
                 if error.details["writeConcernErrors"] or any(one["code"] != _DUPLICATE_KEY for one in failed):
@@ -171,15 +171,15 @@ class MongoStore:
         return beaten
 
     def _aggregate(self, pipeline: list[dict[str, Any]]) -> list[Document]:
-        with self._database.answering():
-            return list(self._database["flags"].aggregate(pipeline, allowDiskUse=True))
+        with self.database.answering():
+            return list(self.database["flags"].aggregate(pipeline, allowDiskUse=True))
 
     def _among(self, collection: str, ids: Sequence[str], fields: dict[str, int]) -> list[Document]:
         found: list[Document] = []
-        with self._database.answering():
+        with self.database.answering():
             for start in range(0, len(ids), IDS_AT_ONCE):
                 chunk = {"_id": {"$in": list(ids[start : start + IDS_AT_ONCE])}}
-                found.extend(self._database[collection].find(chunk, fields))
+                found.extend(self.database[collection].find(chunk, fields))
         return found
 
 

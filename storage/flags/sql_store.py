@@ -33,17 +33,17 @@ class SqlStore:
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         """Describe the store; nothing is opened yet. StoreError for a URL that is none."""
-        self._database = Database(url, timeout_s)
-        self._insert: Any = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        self.database = Database(url, timeout_s)
+        self._insert: Any = sqlite.insert if self.database.is_sqlite else postgresql.insert
         self._is_checked = False
-        self.embedded = self._database.is_sqlite
+        self.embedded = self.database.is_sqlite
 
     def prepare(self) -> None:
         """Create tables and indexes; safe to repeat. StoreError, also for a store of a newer release."""
-        if self._database.is_sqlite:
-            self._make_folder(Path(self._database.url.database or "").parent)
-        with self._database.writing() as connection:
-            if not self._database.is_sqlite:
+        if self.database.is_sqlite:
+            self._make_folder(Path(self.database.url.database or "").parent)
+        with self.database.writing() as connection:
+            if not self.database.is_sqlite:
                 # Two processes that create the same table at once would fail one of them.
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PREPARE_LOCK)))
             if sa.inspect(connection).has_table(META.name):
@@ -145,12 +145,12 @@ class SqlStore:
         """What is wrong with this store, one line each."""
         try:
             with self._reading() as connection:
-                if self._database.is_sqlite:
+                if self.database.is_sqlite:
                     found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-                    return [] if found == "ok" else [f"{self._database.name} is damaged: {found}; restore a backup"]
+                    return [] if found == "ok" else [f"{self.database.name} is damaged: {found}; restore a backup"]
                 if connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "off":
                     return [
-                        f"{self._database.name}: synchronous_commit is off, so a crash may lose stored flags; set it to on"
+                        f"{self.database.name}: synchronous_commit is off, so a crash may lose stored flags; set it to on"
                     ]
         except StoreError as error:
             return [str(error)]
@@ -158,7 +158,7 @@ class SqlStore:
 
     def close(self) -> None:
         """Let go of every connection."""
-        self._database.close()
+        self.database.close()
 
     def _insert_flags(self, connection: sa.Connection, encoded: Sequence[Encoded]) -> None:
         if not encoded:
@@ -202,13 +202,13 @@ class SqlStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             self._check_version(connection)
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             self._check_version(connection)
             yield connection
 
@@ -218,11 +218,11 @@ class SqlStore:
         found = connection.execute(sa.select(META.c.value).where(META.c.name == "schema_version")).scalar()
         if found is not None and int(found) > SCHEMA_VERSION:
             newer = f"schema {found}, this release knows {SCHEMA_VERSION}"
-            raise StoreError(f"{self._database.name} was written by a newer release ({newer}): upgrade fraudstream")
+            raise StoreError(f"{self.database.name} was written by a newer release ({newer}): upgrade fraudstream")
         self._is_checked = True
 
     def _make_folder(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{self._database.name}: its folder cannot be made ({error.strerror})") from error
+            raise StoreError(f"{self.database.name}: its folder cannot be made ({error.strerror})") from error

@@ -16,7 +16,7 @@ from storage.flags.flag_store import FlagStore
 from storage.flags.mongo_store import MongoStore
 from storage.flags.sql_store import SqlStore
 
-TIMEOUT_S = 4.0
+PATIENT_S = 20.0
 IMPLEMENTATIONS = [
     pytest.param("sqlite", id="SQLite"),
     pytest.param("postgres", id="PostgreSQL", marks=pytest.mark.postgres),
@@ -28,8 +28,8 @@ IMPLEMENTATIONS = [
 class Place:
     """Where one implementation keeps one empty database."""
 
-    connect: Callable[[], FlagStore]
-    """Another connection to the same database."""
+    connect: Callable[..., FlagStore]
+    """Another connection to the same database, with a time-out in seconds or a patient one."""
     give_verdict: Callable[[str, str], None]
     """What the dashboard will write: (flag id, verdict)."""
     server: Any
@@ -89,7 +89,7 @@ def _sql_place(url: str, server: Any) -> Place:
             )
         engine.dispose()
 
-    return Place(connect=lambda: SqlStore(url, TIMEOUT_S), give_verdict=give_verdict, server=server)
+    return Place(connect=lambda timeout_s=PATIENT_S: SqlStore(url, timeout_s), give_verdict=give_verdict, server=server)
 
 
 def _mongo_place(url: str, server: Any) -> Place:
@@ -97,7 +97,9 @@ def _mongo_place(url: str, server: Any) -> Place:
         with pymongo.MongoClient[dict[str, Any]](url) as client:
             client.get_default_database()["flags"].update_one({"_id": flag_id}, {"$set": {"verdict": verdict}})
 
-    return Place(connect=lambda: MongoStore(url, TIMEOUT_S), give_verdict=give_verdict, server=server)
+    return Place(
+        connect=lambda timeout_s=PATIENT_S: MongoStore(url, timeout_s), give_verdict=give_verdict, server=server
+    )
 
 
 @contextmanager
