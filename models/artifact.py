@@ -12,18 +12,19 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-import skops.io
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from fraud.errors import ModelError
 from models.calibration import Calibration
 from models.tail_bins import TailBins
 from models.trees import Trees
 from storage.parts import Folder
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 FOLDER = "objects"
 SCHEMA_VERSION = 1
@@ -32,7 +33,6 @@ TRUSTED_TO_SCORE: Final[list[str]] = []
 TRUSTED_ESTIMATOR: Final[list[str]] = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 """Its node numbers are walked without bounds checks, hence only after its trees were found to be those of the model id."""
 _DAMAGE = (
-    UntrustedTypesFoundException,
     zipfile.BadZipFile,
     zlib.error,
     KeyError,
@@ -77,19 +77,19 @@ class Estimator:
     def dump(self) -> bytes:
         """As skops bytes."""
         bins = {"edges": list(self.bins.edges), "usable": list(self.bins.usable)}
-        content: bytes = skops.io.dumps({"classifier": self.classifier, **bins})
+        content: bytes = _skops().dumps({"classifier": self.classifier, **bins})
         return content
 
     @classmethod
     def load(cls, content: bytes) -> Self:
         """The reverse of `dump`."""
-        fields = skops.io.loads(content, trusted=TRUSTED_ESTIMATOR)
+        fields = _skops().loads(content, trusted=TRUSTED_ESTIMATOR)
         return cls(classifier=fields["classifier"], bins=TailBins(tuple(fields["edges"]), tuple(fields["usable"])))
 
 
 def save(data_dir: str | Path, model: Model, estimator: Estimator, card: dict[str, Any]) -> None:
     """Write the model, then its card, under the model's id. What is there under that id already computes the same."""
-    content = skops.io.dumps(
+    content = _skops().dumps(
         {
             "schema_version": SCHEMA_VERSION,
             "features": list(model.features),
@@ -161,7 +161,7 @@ def _identify(model: Model) -> str:
 def _fields(data_dir: str | Path, model_id: str) -> dict[str, Any]:
     content = _read(data_dir, model_id)
     try:
-        fields: dict[str, Any] = skops.io.loads(content, trusted=TRUSTED_TO_SCORE)
+        fields: dict[str, Any] = _skops().loads(content, trusted=TRUSTED_TO_SCORE)
         version = fields["schema_version"]
     except _DAMAGE as error:
         raise _damaged(data_dir, model_id) from error
@@ -187,3 +187,11 @@ def _damaged(data_dir: str | Path, name: str) -> ModelError:
 
 def _card_name(model_id: str) -> str:
     return f"{model_id}.card.json"
+
+
+def _skops() -> "ModuleType":
+    """Imported when a model is read or written: it brings scikit-learn, and commands without a model start without both."""
+    import skops.io
+
+    module: ModuleType = skops.io
+    return module

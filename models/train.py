@@ -17,7 +17,8 @@ from fraud.decision import moment
 from fraud.errors import UsageError
 from models import artifact, evaluate, point_in_time
 from models.artifact import Estimator, Model
-from models.calibration import MICRO, Calibration, Method
+from models.calibrating import Method, calibrate
+from models.calibration import MICRO
 from models.point_in_time import Sight
 from models.tail_bins import TailBins
 from models.training_set import TrainingSet
@@ -84,7 +85,7 @@ def train(data: TrainingSet, settings: Settings = DEFAULTS) -> TrainedModel:
     classifier = _fit(slices["train"], bins, settings)
     trees = Trees.flatten(classifier, bins)
     later = slices["calibrate"]
-    calibration = Calibration.fit(settings.calibration, trees.raw_scores(later.matrix), later.labels)
+    calibration = calibrate(settings.calibration, trees.raw_scores(later.matrix), later.labels)
     model = Model(features=data.features, trees=trees, calibration=calibration)
     card = {
         "model_id": model.model_id,

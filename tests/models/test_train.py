@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from fraud.errors import UsageError
-from models.calibration import MICRO, Method
+from models.calibrating import Method
+from models.calibration import MICRO
 from models.train import Settings, train
 from tests.models.synthetic import DAY, training_set
 
