@@ -17,6 +17,10 @@ USERS = "users"
 POLICIES = "policies"
 FLAGS = "flags"
 DEAD_LETTERS = "transactions.dlq"
+ALL_TOPICS = (TRANSACTIONS, LABELS, USERS, POLICIES, FLAGS, DEAD_LETTERS)
+
+MAX_RECORD_BYTES = 1_000_000
+"""Key and value together; what is larger is refused before it is sent. A dead letter must stay below it."""
 
 
 class Record(NamedTuple):
@@ -42,7 +46,10 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What a group gave this member since it was last asked; both lists may be empty."""
+    """What a group gave this member since it was last asked; both lists may be empty.
+
+    A partition in both was lost and came back: what was known of it is void.
+    """
 
     gained: Sequence[int] = ()
     lost: Sequence[int] = ()
@@ -60,7 +67,8 @@ class Publisher(Protocol):
     ) -> None:
         """Hand over one record; `on_ack(partition, offset, received_at)` runs once the log has it.
 
-        Raises LogError for a record over the log's size limit (nothing was sent, the publisher stays usable).
+        Raises LogError for a record over the log's size limit, or without key and value (nothing was sent, the publisher
+        stays usable). `on_ack` may run on another thread.
         """
         ...
 
@@ -92,11 +100,18 @@ class GroupReader(Protocol):
         ...
 
     def seek(self, partition: int, offset: int) -> None:
-        """Deliver this partition from `offset` on."""
+        """Deliver this partition from `offset` on; nothing happens when it moved away meanwhile.
+
+        An offset that the log does not hold raises LogError at the next `poll`.
+        """
         ...
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
-        """Commit explicit offsets (the next to read) and wait for the answer. Raises LogError when fenced or moved away."""
+        """Commit explicit offsets (the next to read) and wait for the answer.
+
+        A partition that moved away meanwhile is left out: whoever has it now does that work again, and `assignment` says so.
+        Raises LogError when fenced by a new process of the same static member, or without an answer.
+        """
         ...
 
     def pause(self) -> None:
@@ -142,7 +157,10 @@ class Log(Protocol):
         ...
 
     def read(self, topic: str, partition: int, start: int, end: int | None = None) -> Iterator[Record]:
-        """Records from `start` up to (not including) `end`, by default the end as it is now; no group, nothing committed."""
+        """Records from `start` up to (not including) `end`, at most to the end as it is now; no group, nothing committed.
+
+        Raises LogError when the log does not hold `start`: truncated, or expired.
+        """
         ...
 
     def publisher(self) -> Publisher:
