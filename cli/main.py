@@ -1,5 +1,93 @@
-"""The `fraud` command."""
+"""The `fraud` command: a table of contents. Every command lives in a file of its own group."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+import typer
+from pydantic import ValidationError
+
+from fraud.errors import FraudError, MappingError, RuleFileError, UsageError
+
+COMMANDS: Final = {
+    "demo": "cli.demo",
+    "init": "cli.init",
+    "produce": "cli.produce",
+    "consume": "cli.consume",
+    "dashboard": "cli.dashboard",
+    "history": "cli.history",
+    "train": "cli.train",
+    "doctor": "cli.doctor",
+}
+"""Each is a function of its own name in its module."""
+GROUPS: Final = {
+    "rules": ("cli.rules", "Check, publish and describe rules files."),
+    "policy": ("cli.policy", "What decides: rules, thresholds and model in force."),
+    "model": ("cli.model", "Put a trained model in force, or take it back."),
+}
+"""Each is a `typer.Typer` called `app` in its module."""
+
+HELP = "Fraud detection for card payments: stream, judge, explain, triage."
 
 
 def main() -> None:
-    """Join the command groups and run."""
+    """Run one command. Every failure is one line on standard error; `--debug` (or FRAUD_DEBUG=1) adds the traceback."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1 or os.environ.get("FRAUD_DEBUG") == "1"
+    try:
+        application(arguments)(arguments, prog_name="fraud")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(said(error), err=True)
+        sys.exit(exit_code(error))
+
+
+def application(arguments: Sequence[str]) -> typer.Typer:
+    """The command line. Only the module of the command asked for is imported: some take seconds."""
+    app = typer.Typer(
+        no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=HELP
+    )
+    app.callback()(_root)
+    asked = next((argument for argument in arguments if not argument.startswith("-")), None)
+    known = asked in COMMANDS or asked in GROUPS
+    for name, module in COMMANDS.items():
+        if not known or name == asked:
+            app.command(name)(getattr(import_module(module), name))
+    for name, (module, text) in GROUPS.items():
+        if not known or name == asked:
+            app.add_typer(import_module(module).app, name=name, help=text)
+    return app
+
+
+def said(error: Exception) -> str:
+    """What a person reads: one line, or one for each mistake of a file they wrote."""
+    if isinstance(error, ValidationError):
+        problems = [f"FRAUD_{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        return "\n".join(f"fraud: {problem}" for problem in problems)
+    if isinstance(error, RuleFileError | MappingError):
+        return str(error)
+    if isinstance(error, FraudError):
+        return f"fraud: {error}"
+    text = " ".join(str(error).split())
+    return f"fraud: unexpected {type(error).__name__}: {text} (--debug shows where)"
+
+
+def exit_code(error: Exception) -> int:
+    """2 for what the user can mend in the command or a file, 1 for everything else."""
+    return 2 if isinstance(error, UsageError | RuleFileError | MappingError | ValidationError) else 1
+
+
+def _root() -> None:
+    """Keep the commands as subcommands even when only one is loaded."""
+
+
+_root.__doc__ = HELP

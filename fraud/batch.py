@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from fraud.columns import Hashes, Ints, NumberColumn, TextColumn
+from fraud.columns import Bools, Hashes, Ints, NumberColumn, TextColumn
 from fraud.schema import Transaction
 
 
@@ -92,9 +89,10 @@ class Batch:
         """Rows."""
         return len(self.event_time)
 
-    def has(self, mark: Mark) -> npt.NDArray[np.bool_]:
+    def has(self, mark: Mark) -> Bools:
         """Where a mark is set: bool, shape (n,)."""
-        return (self.marks & int(mark)) != 0
+        mask: Bools = (self.marks & int(mark)) != 0
+        return mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

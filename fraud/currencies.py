@@ -52,12 +52,14 @@ def code_of(number_: int) -> str:
 _CODE_BY_NUMBER = {number_: code for code, number_ in _NUMBER_BY_CODE.items()}
 
 
+_SCALES = (1, 10, 100, 1_000, 10_000)
+
+
 def to_minor(amount: float, code: str) -> int:
     """Minor units of a major amount, rounded half-even where it has more decimals than the currency."""
-    return round(amount * 10 ** decimals(code))
+    return round(amount * _SCALES[decimals(code)])
 
 
 def to_major(minor: int, code: str) -> float:
     """Major units, the nearest float64."""
-    places = decimals(code)
-    return minor / 10**places if places else float(minor)
+    return minor / _SCALES[decimals(code)]

@@ -1,5 +1,6 @@
 """Which single comparison on a number decides a condition, so that a hit can say what would have passed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,10 +57,17 @@ def _next_passing(operator: str, threshold: Floats) -> Floats:
 
 def decisive(reader: Reader, tree: exp.Expr) -> Decisive | None:
     """The first comparison joined by AND that bounds a number, one on `amount` before any other; None without one."""
-    tree = tree.unnest()
-    parts = [part.unnest() for part in tree.flatten()] if isinstance(tree, exp.And) else [tree]
-    found = [bound for part in parts if (bound := _bound(reader, part)) is not None]
+    found = [bound for part in _joined_by_and(tree) if (bound := _bound(reader, part)) is not None]
     return min(found, key=lambda bound: bound.subject != "amount", default=None)
+
+
+def _joined_by_and(tree: exp.Expr) -> Iterator[exp.Expr]:
+    node = tree.unnest()
+    if not isinstance(node, exp.And):
+        yield node
+        return
+    for part in node.flatten():
+        yield from _joined_by_and(part)
 
 
 def _bound(reader: Reader, node: exp.Expr) -> Decisive | None:

@@ -27,11 +27,11 @@ class Hits:
     has_passes_at: Bools
     """Where one number says what would pass: bool, shape (n,)."""
     words: Words
-    without_limit: int = 0
+    without_limit: Bools | None = None
     """Payments judged in a currency that the rule has no limit for: no hit, counted."""
 
     @classmethod
-    def none(cls, mask: Bools, without_limit: int = 0) -> Self:
+    def none(cls, mask: Bools, without_limit: Bools | None = None) -> Self:
         """Nothing fired; `mask` is False everywhere."""
         zeros = np.zeros(len(mask))
         return cls(
@@ -58,7 +58,7 @@ class Hits:
         words: Words,
         *,
         passes_at: Floats | None = None,
-        without_limit: int = 0,
+        without_limit: Bools | None = None,
     ) -> Self:
         """Hits that passed exactly at the threshold, unless another value is given."""
         thresholds = np.broadcast_to(np.float64(threshold), mask.shape)

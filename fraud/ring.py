@@ -85,12 +85,14 @@ class Shard:
         if index < 0:
             return np.empty((0, WIDTH), np.int64)
         start, head, length = (int(memory.users[index, column]) for column in (START, HEAD, LENGTH))
-        return memory.arena[start + head : start + head + length]
+        rows: Rows = memory.arena[start + head : start + head + length]
+        return rows
 
     def evicted_of(self, user: int) -> Rows:
         """What left this user's ring during the last batch: rows with two more columns, the second the batch row."""
         buried = self.memory.evicted[: int(self.memory.used[BURIED])]
-        return buried[buried[:, WIDTH].view(np.uint64) == np.uint64(user)]
+        rows: Rows = buried[buried[:, WIDTH].view(np.uint64) == np.uint64(user)]
+        return rows
 
 
 def empty(users: int, rows: int) -> Memory:
@@ -123,7 +125,7 @@ def find(table: Ints, hashes: Hashes, user: np.uint64) -> int:  # pragma: no cov
     mask = np.uint64(len(table) - 1)
     at = user & mask
     while table[at] != 0:
-        index = table[at] - 1
+        index: int = table[at] - 1
         if hashes[index] == user:
             return index
         at = (at + np.uint64(1)) & mask
@@ -133,7 +135,7 @@ def find(table: Ints, hashes: Hashes, user: np.uint64) -> int:  # pragma: no cov
 @njit(cache=True, nogil=True)
 def add_user(memory: Memory, user: np.uint64, capacity: int) -> int:  # pragma: no cover
     """Enter a user with an empty block; the caller has made sure of the room."""
-    index = memory.used[USERS]
+    index: int = memory.used[USERS]
     memory.used[USERS] += 1
     memory.hashes[index] = user
     mask = np.uint64(len(memory.table) - 1)
@@ -154,11 +156,11 @@ def add_user(memory: Memory, user: np.uint64, capacity: int) -> int:  # pragma: 
 def has_room(memory: Memory, index: int) -> bool:  # pragma: no cover
     """Whether one more payment of this user (-1: a new one) surely fits."""
     if index < 0:
-        return memory.used[USERS] < len(memory.hashes) and memory.used[ARENA] + _SMALLEST <= len(memory.arena)
+        return bool(memory.used[USERS] < len(memory.hashes) and memory.used[ARENA] + _SMALLEST <= len(memory.arena))
     user = memory.users[index]
     if user[HEAD] + user[LENGTH] < user[CAPACITY] or user[HEAD] * 4 >= user[CAPACITY]:
         return True
-    return memory.used[ARENA] + 2 * user[CAPACITY] <= len(memory.arena)
+    return bool(memory.used[ARENA] + 2 * user[CAPACITY] <= len(memory.arena))
 
 
 @njit(cache=True, nogil=True)
@@ -192,7 +194,7 @@ def open_slot(memory: Memory, index: int, position: int) -> int:  # pragma: no c
             memory.arena[target + row] = memory.arena[source + row]
         user[START] = target
         user[HEAD] = 0
-    first = user[START] + user[HEAD]
+    first: int = user[START] + user[HEAD]
     for row in range(first + user[LENGTH], first + position, -1):
         memory.arena[row] = memory.arena[row - 1]
     user[LENGTH] += 1

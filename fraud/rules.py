@@ -38,7 +38,7 @@ class HighAmount(Rule):
         judged = self.attempts(batch, columns)
         limits = self._limit_by_currency[batch.currency]
         mask = judged & (batch.amount > limits)
-        without_limit = int(np.count_nonzero(judged & (limits == _NO_LIMIT)))
+        without_limit: Bools = judged & (limits == _NO_LIMIT)
         if not mask.any():
             return Hits.none(mask, without_limit)
         amounts, thresholds = columns.number("amount").values, self._major_limit_by_currency[batch.currency]

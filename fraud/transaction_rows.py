@@ -28,29 +28,39 @@ def batch_of(
     amounts = np.array([transaction.amount for transaction in transactions], np.float64)
     scales = np.array([scale[code] for code in codes], np.int64)
     seconds = np.array([time.timestamp() for time in times], np.float64)
-    columns = {
-        "utc_offset": np.array([_zone_minutes(time) for time in times], np.int64),
-        "amount": np.rint(amounts * scales).astype(np.int64),
-        "currency": np.array([number(code) for code in codes], np.int64),
-        "marks": np.array([_marks(transaction) for transaction in transactions], np.int64),
-        "card": _hashes([transaction.card_token for transaction in transactions]),
-        "merchant": _hashes([transaction.merchant_id for transaction in transactions]),
-        "device": _hashes([transaction.device_id for transaction in transactions]),
-        "country": np.array([COUNTRIES.get(transaction.country or "", 0) for transaction in transactions], np.int64),
-        "mcc": np.array([FOUR_DIGITS.get(transaction.mcc or "", 0) for transaction in transactions], np.int64),
-        "latitude": _degrees([transaction.latitude for transaction in transactions]),
-        "longitude": _degrees([transaction.longitude for transaction in transactions]),
-    }
+    amount = np.rint(amounts * scales).astype(np.int64)
+    currency = np.array([number(code) for code in codes], np.int64)
+    utc_offset = np.array([_zone_minutes(time) for time in times], np.int64)
+    marks = np.array([_marks(transaction) for transaction in transactions], np.int64)
+    card = _hashes([transaction.card_token for transaction in transactions])
+    merchant = _hashes([transaction.merchant_id for transaction in transactions])
+    device = _hashes([transaction.device_id for transaction in transactions])
+    country = np.array([COUNTRIES.get(transaction.country or "", 0) for transaction in transactions], np.int64)
+    mcc = np.array([FOUR_DIGITS.get(transaction.mcc or "", 0) for transaction in transactions], np.int64)
+    latitude = _degrees([transaction.latitude for transaction in transactions])
+    longitude = _degrees([transaction.longitude for transaction in transactions])
     return Batch(
         rows=TransactionRows(transactions),
         partition=partition,
         offset=offset,
         received_at=received_at,
         event_time=np.rint(seconds * 1e6).astype(np.int64),
+        utc_offset=utc_offset,
         user=_hashes([transaction.user_id for transaction in transactions]),
         transaction=_hashes([transaction.transaction_id for transaction in transactions]),
-        payload=payloads(**columns),
-        **columns,
+        payload=payloads(
+            amount, currency, marks, utc_offset, card, merchant, device, country, mcc, latitude, longitude
+        ),
+        amount=amount,
+        currency=currency,
+        marks=marks,
+        card=card,
+        merchant=merchant,
+        device=device,
+        country=country,
+        mcc=mcc,
+        latitude=latitude,
+        longitude=longitude,
     )
 
 

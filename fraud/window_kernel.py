@@ -315,7 +315,7 @@ def _metres(place: int, latitude: int, longitude: int) -> int:  # pragma: no cov
     half_north = math.sin((b - a) / 2.0)
     half_east = math.sin((longitude - east) * scale / 2.0)
     part = half_north * half_north + math.cos(a) * math.cos(b) * half_east * half_east
-    return np.int64(np.rint(2.0 * _EARTH_RADIUS * math.asin(math.sqrt(min(1.0, part)))))
+    return int(np.rint(2.0 * _EARTH_RADIUS * math.asin(math.sqrt(min(1.0, part)))))
 
 
 def new_scratch() -> Rows:

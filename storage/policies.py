@@ -25,7 +25,7 @@ class Published:
 
 def read_timeline(log: Log, timeline: PolicyTimeline | None = None) -> PolicyTimeline:
     """Read the topic to its end, onto what was read before if a timeline is given."""
-    timeline = timeline or PolicyTimeline()
+    timeline = PolicyTimeline() if timeline is None else timeline
     first, _ = log.bounds(POLICIES, 0)
     if first > timeline.next_offset:
         raise PolicyError(

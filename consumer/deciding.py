@@ -1,0 +1,193 @@
+"""From raw records to everything that must be stored: flags, dead letters, minute counters. Pure but for its memory.
+
+A poll is cut where a policy takes effect; each piece is decoded and decided under the policy that its append times fix. So the
+answer is the same for any poll that holds the same records.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+
+from consumer.minutes import Tally, stored
+from consumer.partition_state import PartitionState
+from fraud.batch import Mark, Polled
+from fraud.columns import Bools, Ints
+from fraud.currencies import NO_CURRENCY
+from fraud.dead_letters import DeadLetter, Reason
+from fraud.decision import Flag
+from fraud.decoding import Decoded, Intake, dead_letter, decode
+from fraud.engine import Decisions, Engine, Scorer
+from fraud.flagging import flag_of
+from fraud.policy import ENGINE_VERSION, Policy, PolicyTimeline
+from storage.flags.flag_store import Minute
+from storage.logs.log import TRANSACTIONS
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What one poll comes to."""
+
+    flags: list[Flag] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    minutes: list[Minute] = field(default_factory=list)
+    next_offsets: dict[int, int] = field(default_factory=dict)
+    seen: int = 0
+    decided: int = 0
+    duplicates: int = 0
+    before_policy: int = 0
+    other_engine: str | None = None
+    """Version of the engine whose policy rules the records that follow: this process must leave."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Decider:
+    """Decides polls of the partitions it was given, and keeps their state."""
+
+    log_id: str
+    group: str
+    timeline: PolicyTimeline
+    scorers: Mapping[str, Scorer]
+    now: Callable[[], datetime]
+    engine: Engine = field(default_factory=Engine)
+    states: dict[int, PartitionState] = field(default_factory=dict)
+
+    def decide(self, polled: Polled, *, silent: bool = False) -> Answer:
+        """Decide a poll; `silent` rebuilds state and counts, and makes no flags."""
+        answer = Answer()
+        polled, policies = self._settled(polled, answer)
+        answer.seen = len(polled)
+        tallies = [
+            self._decide_piece(_rows(polled, np.flatnonzero(policies == index)), int(index), answer, silent)
+            for index in np.unique(policies)
+        ]
+        minutes: dict[tuple[int, int], Minute] = {}
+        for tally in tallies:
+            for partition in np.unique(tally.partition).tolist():
+                for counts in self.states[partition].open_minute.take(tally.of(partition)):
+                    minutes[partition, counts.minute] = stored(counts, self.log_id, self.group, partition)
+        answer.minutes = list(minutes.values())
+        return answer
+
+    def remember(self, polled: Polled) -> None:
+        """Rebuild memory only: no rule is asked and nothing is counted. For records whose minutes are long closed."""
+        polled, policies = self._settled(polled, Answer())
+        for index in np.unique(policies).tolist():
+            piece = _rows(polled, np.flatnonzero(policies == index))
+            self.engine.remember(decode(piece, _intake(self._policy(index))).batch)
+
+    def _settled(self, polled: Polled, answer: Answer) -> tuple[Polled, Ints]:
+        """The poll with append times as their running maximum by partition, and the policy (index) of each record.
+
+        What a policy of another engine version rules is left out, and not passed over: the position stays before it.
+        """
+        received_at = polled.received_at.copy()
+        for partition, rows in _by_partition(polled):
+            received_at[rows] = np.maximum.accumulate(np.maximum(received_at[rows], self.states[partition].received_at))
+        policies = self.timeline.at(received_at)
+        ours = np.array([self._is_ours(index) for index in policies.tolist()], np.bool_)
+        if not ours.all():
+            answer.other_engine = next(
+                self.timeline.policies[index].engine_version for index in policies[~ours].tolist()
+            )
+        kept = np.flatnonzero(ours)
+        settled = _rows(replace(polled, received_at=received_at), kept)
+        for partition, rows in _by_partition(settled):
+            state = self.states[partition]
+            state.received_at = int(settled.received_at[rows[-1]])
+            state.next_offset = answer.next_offsets[partition] = int(settled.offset[rows[-1]]) + 1
+        return settled, policies[kept]
+
+    def _is_ours(self, index: int) -> bool:
+        return index < 0 or self.timeline.policies[index].engine_version == ENGINE_VERSION
+
+    def _policy(self, index: int) -> Policy | None:
+        return None if index < 0 else self.timeline.policies[index]
+
+    def _decide_piece(self, polled: Polled, index: int, answer: Answer, silent: bool) -> Tally:
+        """Decide the records that one policy rules, of every partition at once."""
+        policy = self._policy(index)
+        decoded = decode(polled, _intake(policy))
+        decisions = self.engine.decide(decoded.batch, policy, self.scorers)
+        conflicts = [
+            dead_letter(
+                polled, int(decoded.rows[row]), TRANSACTIONS, Reason.ID_CONFLICT, "another payload under this id"
+            )
+            for row in np.flatnonzero(decisions.conflicts)
+        ]
+        dead = [*decoded.dead, *conflicts]
+        answer.decided += int(decisions.decided.sum())
+        answer.duplicates += int(decisions.duplicates.sum())
+        if policy is None:
+            answer.before_policy += len(decoded.batch) - int(decisions.duplicates.sum()) - len(conflicts)
+        if not silent:
+            answer.dead += dead
+            answer.flags += self._flags(decisions)
+        return _tally(polled, decoded, decisions, dead)
+
+    def _flags(self, decisions: Decisions) -> list[Flag]:
+        decided_at = self.now()
+        return [
+            flag_of(self.engine, decisions, int(row), log_id=self.log_id, group=self.group, decided_at=decided_at)
+            for row in np.flatnonzero(decisions.flagged)
+        ]
+
+
+def _intake(policy: Policy | None) -> Intake:
+    if policy is None:
+        return Intake(topic=TRANSACTIONS, default_currency=NO_CURRENCY)
+    return Intake(
+        topic=TRANSACTIONS,
+        default_currency=policy.rules.default_currency,
+        exempt=policy.rules.exempt,
+    )
+
+
+def _by_partition(polled: Polled) -> Iterator[tuple[int, Ints]]:
+    for partition in np.unique(polled.partition).tolist():
+        yield partition, np.flatnonzero(polled.partition == partition)
+
+
+def _rows(polled: Polled, rows: Ints) -> Polled:
+    return Polled(
+        partition=polled.partition[rows],
+        offset=polled.offset[rows],
+        received_at=polled.received_at[rows],
+        values=[polled.values[row] for row in rows.tolist()],
+    )
+
+
+def _tally(polled: Polled, decoded: Decoded, decisions: Decisions, dead: Sequence[DeadLetter]) -> Tally:
+    """What happened to every record of a piece, back in the order of the log."""
+    reasons: list[str | None] = [None] * len(polled)
+    places = zip(polled.partition.tolist(), polled.offset.tolist(), strict=True)
+    row_by_place = {place: row for row, place in enumerate(places)} if dead else {}
+    for letter in dead:
+        reasons[row_by_place[letter.partition, letter.offset]] = letter.reason.value
+    batch = decoded.batch
+    remembered = decisions.decided if decisions.policy is not None else ~decisions.duplicates & ~decisions.conflicts
+
+    def spread(values: Ints | Bools) -> Ints:
+        whole = np.zeros(len(polled), np.int64)
+        whole[decoded.rows] = values
+        return whole
+
+    return Tally(
+        partition=polled.partition,
+        offset=polled.offset,
+        received_at=polled.received_at,
+        counters={
+            "decided": spread(decisions.decided),
+            "duplicates": spread(decisions.duplicates),
+            "before_policy": spread(remembered & (decisions.policy is None)),
+            "flagged": spread(decisions.flagged),
+            "id_reused": spread(decisions.reused & remembered),
+            "history_incomplete": spread(decisions.incomplete & remembered),
+            "unknown_fields": spread(decoded.unknown_fields),
+            "no_limit": spread(decisions.without_limit),
+        },
+        dead=reasons,
+        spend=spread(np.where(remembered & batch.has(Mark.SPEND), batch.amount, 0)),
+        currency=spread(batch.currency),
+    )

@@ -1,0 +1,138 @@
+"""Bringing a partition's state back: the newest valid checkpoint, then the log up to the committed offset, silently.
+
+The last minute before the committed offset is decided again (and stored nowhere), so that its counters go on from whole values.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import structlog
+
+from consumer.checkpoints import Checkpoint, CheckpointFolder
+from consumer.deciding import Decider
+from consumer.minutes import MINUTE, OpenMinute
+from consumer.partition_state import PartitionState
+from fraud.batch import Polled
+from fraud.currencies import NO_CURRENCY
+from fraud.decision import micros
+from fraud.decoding import Intake, decode
+from fraud.window_kernel import HOUR, LATENESS, REACH
+from storage.logs.log import TRANSACTIONS, Log, Record
+
+log = structlog.get_logger()
+
+CHUNK = 20_000
+"""Records decided between two signs of life."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """How a partition's state came back."""
+
+    next_offset: int
+    """Where live reading begins."""
+    from_checkpoint: int | None
+    replayed: int
+    degraded: str | None
+    """What is missing, when the log no longer reaches back far enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restorer:
+    """Restores partitions into a decider."""
+
+    source: Log
+    checkpoints: CheckpointFolder
+    decider: Decider
+    alive: Callable[[], None]
+    """Called between chunks: keeps the group membership while nothing is delivered."""
+
+    def restore(self, partition: int, committed: int | None) -> Restored:
+        """Build the state before `committed` (None: nothing was). Raises StateError for state of another topic."""
+        self.decider.engine.forget(partition)
+        self.decider.states.pop(partition, None)
+        first, end = self.source.bounds(TRANSACTIONS, partition)
+        checkpoint, skipped = self.checkpoints.newest(
+            self.decider.log_id,
+            partition,
+            self.source.partitions(TRANSACTIONS),
+            at_most=end if committed is None else committed,
+        )
+        for line in skipped:
+            log.warning("checkpoint_skipped", reason=line)
+        if checkpoint is not None:
+            return self._from_checkpoint(checkpoint, committed, first)
+        if committed is None:
+            self.decider.states[partition] = PartitionState(first)
+            return Restored(next_offset=first, from_checkpoint=None, replayed=0, degraded=None)
+        return self._from_the_log(partition, committed, first)
+
+    def _from_checkpoint(self, checkpoint: Checkpoint, committed: int | None, first: int) -> Restored:
+        partition = checkpoint.partition
+        state = PartitionState(checkpoint.offset, checkpoint.received_at, OpenMinute(checkpoint.minute))
+        self.decider.states[partition] = state
+        self.decider.engine.windows(partition).restore(checkpoint.remembered)
+        end = checkpoint.offset if committed is None else committed
+        replayed = self._replay(partition, checkpoint.offset, end)
+        gap = f"offsets {checkpoint.offset} to {first - 1} are gone from the log" if checkpoint.offset < first else None
+        return Restored(next_offset=end, from_checkpoint=checkpoint.offset, replayed=replayed, degraded=gap)
+
+    def _from_the_log(self, partition: int, committed: int, first: int) -> Restored:
+        """Read back as far as any window of the next payment can reach."""
+        last = self._last_event_time(partition, committed, first)
+        reach = None if last is None else last - (REACH + LATENESS + HOUR)
+        start = first if reach is None else max(first, self.source.offset_at(TRANSACTIONS, partition, reach))
+        self.decider.states[partition] = PartitionState(start)
+        replayed = self._replay(partition, start, committed)
+        short = first > 0 and start == first
+        gap = f"the log begins at offset {first}, later than the windows reach" if short else None
+        return Restored(next_offset=committed, from_checkpoint=None, replayed=replayed, degraded=gap)
+
+    def _last_event_time(self, partition: int, committed: int, first: int) -> int | None:
+        """Event time of the last payment before the committed offset, microseconds."""
+        end = committed
+        while end > first:
+            start = max(first, end - 100)
+            polled = polled_of(list(self.source.read(TRANSACTIONS, partition, start, end)))
+            batch = decode(polled, Intake(topic=TRANSACTIONS, default_currency=NO_CURRENCY)).batch
+            if len(batch):
+                return micros(batch.rows.transaction(len(batch) - 1).event_time)
+            end = start
+        return None
+
+    def _replay(self, partition: int, start: int, end: int) -> int:
+        """Decide again what was decided before, storing nothing; returns how many records."""
+        if start >= end:
+            return 0
+        last = next(self.source.read(TRANSACTIONS, partition, end - 1, end), None)
+        counted_from = (
+            end if last is None else self.source.offset_at(TRANSACTIONS, partition, last.received_at // MINUTE * MINUTE)
+        )
+        replayed = 0
+        for chunk in _chunks(self.source.read(TRANSACTIONS, partition, start, min(end, counted_from))):
+            self.decider.remember(polled_of(chunk))
+            replayed += len(chunk)
+            self.alive()
+        for chunk in _chunks(self.source.read(TRANSACTIONS, partition, max(start, counted_from), end)):
+            self.decider.decide(polled_of(chunk), silent=True)
+            replayed += len(chunk)
+            self.alive()
+        self.decider.states[partition].next_offset = end
+        return replayed
+
+
+def polled_of(records: Sequence[Record]) -> Polled:
+    """Records read by offset as a poll."""
+    return Polled(
+        partition=np.array([record.partition for record in records], np.int64),
+        offset=np.array([record.offset for record in records], np.int64),
+        received_at=np.array([record.received_at for record in records], np.int64),
+        values=[record.value for record in records],
+    )
+
+
+def _chunks(records: Iterator[Record]) -> Iterator[list[Record]]:
+    while chunk := list(islice(records, CHUNK)):
+        yield chunk
