@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from fraud.batch import Batch
-from fraud.columns import ColumnKind, Columns, Floats, Ints
+from fraud.columns import Bools, ColumnKind, Columns, Floats, Ints
 from fraud.currencies import code_of, decimals
 from fraud.currencies import number as currency_number
 from fraud.decision import Severity
