@@ -19,7 +19,8 @@ find_python() {
             return
         fi
     done
-    say "Python 3.11 to 3.14 is needed and ${PYTHON:-python3} is $("${PYTHON:-python3}" -V 2>&1 || true): install one, or name it: make PYTHON=/path/to/python3"
+    found=$("${PYTHON:-python3}" -V 2>/dev/null) || found=missing
+    say "Python 3.11 to 3.14 is needed; ${PYTHON:-python3} is $found: install one, or name it: make PYTHON=/path/to/python3"
     exit 1
 }
 
