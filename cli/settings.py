@@ -37,6 +37,10 @@ class Settings(BaseSettings):
     rules_file: Path = Field(
         Path("config/rules.yaml"), description="the file that analysts edit and the watcher publishes"
     )
+    token_key: SecretStr | None = Field(
+        None,
+        description="secret that `tokenise` of a mapping hashes foreign ids with; the same key gives the same tokens",
+    )
     group: str = Field("fraud", description="consumer group")
     member: str | None = Field(None, description="static member name of a fixed container")
     partitions: int = Field(12, ge=1, le=1000, description="partitions of topic `transactions` when it is created")

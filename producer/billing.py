@@ -102,4 +102,4 @@ def _available(drafts: Drafts, home: Ints, world: World) -> Floats:
 
 def _rounded(amount: Floats, country: Ints) -> Floats:
     scale = _SCALE[country]
-    return np.round(amount * scale) / scale
+    return np.asarray(np.round(amount * scale) / scale)

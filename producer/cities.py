@@ -34,10 +34,11 @@ class City:
     """Share of the population that lives here, before scaling."""
 
 
-_EURO_LEVELS = (
+_EURO_AREA = (
     "DE 1.0 FR 1.05 BE 1.05 NL 1.1 AT 1.05 IT .95 ES .85 PT .8 IE 1.2 FI 1.15 GR .8 LU 1.2 EE .85 LV .75 LT .75 SK .75 "
     "SI .8 HR .7"
-).split()
+)
+_EURO_LEVELS = _EURO_AREA.split()
 MONEY = {
     **{
         country: Money(currency="EUR", per_euro=1.0, price_level=float(level))

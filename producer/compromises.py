@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from fraud.columns import Bools, Floats, Hashes, Ints
-from producer.draws import Draws
+from fraud.columns import Bools, Hashes, Ints
 from producer.drafts import NEVER
+from producer.draws import Draws
 from producer.rhythm import DAY, HOUR
 from producer.users import Users
 

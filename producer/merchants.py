@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fraud.columns import Floats, Ints
+from fraud.columns import Floats, Hashes, Ints
 from producer.categories import CATEGORIES, MERCHANTS, WAY, Way
 from producer.cities import CITIES, Places
 from producer.draws import Draws
@@ -17,7 +17,21 @@ _ONLINE = len(CITIES)
 _TERMINALS = 6
 _KM_PER_DEGREE = 111.2
 # Where shops on the internet sit: most payers meet foreign ones now and then.
-_SEATS = {"DE": 8, "FR": 6, "NL": 6, "LU": 5, "IE": 6, "ES": 4, "IT": 4, "BE": 3, "GB": 5, "US": 6, "HK": 1, "SE": 1, "PL": 1}
+_SEATS = {
+    "DE": 8,
+    "FR": 6,
+    "NL": 6,
+    "LU": 5,
+    "IE": 6,
+    "ES": 4,
+    "IT": 4,
+    "BE": 3,
+    "GB": 5,
+    "US": 6,
+    "HK": 1,
+    "SE": 1,
+    "PL": 1,
+}
 
 
 class Merchant(NamedTuple):
@@ -41,7 +55,7 @@ class Merchants:
         """Codes by quantile of popularity: the share of rank r falls like 1/r."""
         rank = np.exp(uniform * np.log(MERCHANTS[category] + 1.0)).astype(np.int64) - 1
         place = np.where((WAY[category] == Way.SHOP) | (WAY[category] == Way.CASH_MACHINE), city, _ONLINE)
-        return (place * len(CATEGORIES) + category) * _RANKS + rank
+        return np.asarray((place * len(CATEGORIES) + category) * _RANKS + rank)
 
     def category(self, code: Ints) -> Ints:
         """Index into `CATEGORIES`."""
@@ -62,7 +76,7 @@ class Merchants:
         east /= np.cos(np.radians(latitude))
         return np.round(latitude + north, 5), np.round(self._places.longitude[city] + east, 5)
 
-    def terminals(self, code: Ints, key: Ints) -> list[str]:
+    def terminals(self, code: Ints, key: Hashes) -> list[str]:
         """Terminal ids: every merchant has up to six."""
         number = self._draws.integer("terminal", _TERMINALS, key)
         return letters("t", self._draws.bits("terminal id", code, number), 10)

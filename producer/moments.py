@@ -117,7 +117,9 @@ class Diary:
         follower = first.take(row)
         follower.slot = follower.slot + SLOTS * number
         wait = self._draws.uniform("wait", follower.user, follower.day * SUBSCRIPTION + follower.slot)
-        seconds = np.where(draw[row] < RETRY, 15 + wait * 150, np.where(draw[row] < SPREE, 90 + wait * 1500, 60 + wait * 3000))
+        seconds = np.where(
+            draw[row] < RETRY, 15 + wait * 150, np.where(draw[row] < SPREE, 90 + wait * 1500, 60 + wait * 3000)
+        )
         follower.at = follower.at + (number * seconds * SECOND).astype(np.int64)
         return follower
 

@@ -4,23 +4,28 @@ import numpy as np
 
 from fraud.columns import Hashes
 
-_FIRST = (
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+_FIRST = _listed(
     "Ada Alva Amos Anouk Arlo Bela Bruno Cara Ciro Dana Dario Edda Elio Esra Fara Finn Gerda Hanno Ilka Ines Ivo Jara "
     "Jonas Kaja Kim Lara Leif Lina Luca Maja Malo Mika Nadi Nela Nils Olga Oskar Pia Quirin Rea Remo Rosa Sami Selma "
     "Sina Taro Tessa Ulla Vera Wim Xenia Yara Yuri Zoe"
-).split()
-_LAST = (
+)
+_LAST = _listed(
     "Abend Acker Alder Anger Bach Berger Birk Brandt Brook Cesar Dahl Damm Duval Eck Eder Falk Feld Fink Garde Grau "
     "Hagen Heath Hofer Holm Imhof Jansen Jung Kern Kolb Lind Lorenz Marsh Moor Nagel Noll Orth Park Pohl Quist Rand "
     "Reeve Rossi Sand Silva Stark Tal Thorn Ulmer Vale Vogel Wald Weir Winter Yilmaz Zander"
-).split()
-_SHOP = (
+)
+_SHOP = _listed(
     "Alder Amber Arch Aster Bay Beacon Birch Blue Bright Brook Cedar City Clover Coral Crown Dawn Delta East Elm Ember "
     "Falcon Fern Garden Golden Granite Green Harbor Hazel Heron Hill Iris Island Ivory Jade Juniper Kestrel Lake Lantern "
     "Linden Lotus Lunar Maple Meadow Mill Moss North Nova Oak Ocean Olive Onyx Opal Orchard Pearl Pine Polar Quartz "
     "Raven Red River Robin Royal Saffron Silver Sky Solar South Spring Star Stone Summit Swan Terra Tidal Tulip Union "
     "Velvet Violet West Willow Wren Zephyr"
-).split()
+)
 
 
 def letters(prefix: str, bits: Hashes, length: int = 16) -> list[str]:

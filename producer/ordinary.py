@@ -54,7 +54,8 @@ class Ordinary:
         """Cash, transfers, verifications and declined payments are not refunded."""
         _, _, origin = self._origin(moments)
         never = (way == Way.CASH_MACHINE) | (way == Way.TRANSFER) | (drafts.euros == 0.0)
-        return (moments.slot >= REFUND) & (never | self._draws.chance("answer", _DECLINED_ONLINE, origin))
+        never |= self._draws.chance("answer", _DECLINED_ONLINE, origin)
+        return np.asarray(never & (moments.slot >= REFUND))
 
     def _origin(self, moments: Moments) -> tuple[Ints, Ints, Hashes]:
         """Day, slot and key of the payment that this one follows from; its own where it follows from none."""
@@ -121,7 +122,7 @@ class Ordinary:
 
     def _pay_remotely(self, drafts: Drafts, row: Ints) -> None:
         """On the phone or another device of the household, from where the user is."""
-        key, user = drafts.key[row], drafts.user[row]
+        key = drafts.key[row]
         by_merchant = drafts.initiator[row] == code(Initiator.MERCHANT)
         on_file = by_merchant | self._draws.chance("on file", 0.35, key)
         drafts.entry_mode[row] = np.where(on_file, code(EntryMode.ON_FILE), code(EntryMode.ECOMMERCE))

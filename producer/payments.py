@@ -12,7 +12,7 @@ from fraud.decision import EPOCH
 from fraud.schema import Channel, Label, LabelSource, LabelValue, Transaction
 from producer.billing import CURRENCIES, bills
 from producer.categories import CATEGORIES
-from producer.cities import CITIES, Places
+from producer.cities import CITIES
 from producer.compromises import Underworld
 from producer.drafts import (
     AUTHENTICATIONS,
@@ -62,7 +62,8 @@ def payments(drafts: Drafts, world: World, underworld: Underworld) -> list[Payme
         Transaction(**dict(zip(names, values, strict=True))) for values in zip(*columns.values(), strict=True)
     ]
     return [
-        Payment(transaction, truth) for transaction, truth in zip(transactions, _truths(drafts, transactions), strict=True)
+        Payment(transaction, truth)
+        for transaction, truth in zip(transactions, _truths(drafts, transactions), strict=True)
     ]
 
 
@@ -111,7 +112,8 @@ _CITY_NAMES = tuple(city.name for city in CITIES)
 def _words(words: Sequence[Any], codes: Ints) -> list[Any]:
     column = np.empty(len(words), object)
     column[:] = words
-    return column[codes].tolist()
+    found: list[Any] = column[codes].tolist()
+    return found
 
 
 def _where(present: Bools, values: Sequence[Any]) -> list[Any]:
@@ -121,7 +123,9 @@ def _where(present: Bools, values: Sequence[Any]) -> list[Any]:
 def _moments(at: Ints, offset: Ints) -> list[datetime]:
     zones = {minutes: timezone(timedelta(minutes=minutes)) for minutes in np.unique(offset).tolist()}
     seconds = (at / 1e6).tolist()
-    return [datetime.fromtimestamp(second, zones[minutes]) for second, minutes in zip(seconds, offset.tolist(), strict=True)]
+    return [
+        datetime.fromtimestamp(second, zones[minutes]) for second, minutes in zip(seconds, offset.tolist(), strict=True)
+    ]
 
 
 @lru_cache(maxsize=100_000)

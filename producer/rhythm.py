@@ -34,7 +34,7 @@ PROFILES = len(_HOURS_WORKDAY)
 _STEPS = 4096
 _LEVELS = 16.0
 _MOST = 160
-_TABLE_OF_COUNTS_WIDTH = 2048
+_QUANTILES = 2048
 
 
 def weekday(day: Ints) -> Ints:
@@ -48,13 +48,13 @@ def intensity(day: Ints, payday: Ints) -> Floats:
     month = date.astype("datetime64[M]")
     since = ((date - month.astype("datetime64[D]")).astype(np.int64) + 1 - payday) % 30
     after_payday = 1.0 + 0.35 * np.exp(-since / 3.0) - 0.032
-    return _WEEKDAY[weekday(day)] * _MONTH[month.astype(np.int64) % 12] * np.asarray(after_payday)
+    return np.asarray(_WEEKDAY[weekday(day)] * _MONTH[month.astype(np.int64) % 12] * after_payday)
 
 
 def how_many(uniform: Floats, mean: Floats) -> Ints:
     """Poisson numbers by quantile, from a table of means in steps of 1/16."""
     level = np.minimum((mean * _LEVELS).astype(np.int64), _MOST - 1)
-    return _counts()[level, (uniform * _TABLE_OF_COUNTS_WIDTH).astype(np.int64)].astype(np.int64)
+    return _counts()[level, (uniform * _QUANTILES).astype(np.int64)].astype(np.int64)
 
 
 def time_of_day(uniform: Floats, profile: Ints, is_weekend: Bools) -> Ints:
@@ -63,7 +63,8 @@ def time_of_day(uniform: Floats, profile: Ints, is_weekend: Bools) -> Ints:
     step = place.astype(np.int64)
     cell = (profile * 2 + is_weekend) * (_STEPS + 1) + step
     times = _times().ravel()
-    return ((times[cell] + (place - step) * (times[cell + 1] - times[cell])) * HOUR).astype(np.int64)
+    hours = times[cell] + (place - step) * (times[cell + 1] - times[cell])
+    return np.asarray((hours * HOUR).astype(np.int64))
 
 
 def utc_offset(city: Ints, at: Ints) -> Ints:
@@ -98,10 +99,10 @@ def _minutes(moment: datetime, zone: str) -> int:
 def _counts() -> Ints:
     """Quantiles of Poisson distributions: uint8, shape (levels, 2048)."""
     mean = (np.arange(_MOST) + 0.5) / _LEVELS
-    quantile = (np.arange(_TABLE_OF_COUNTS_WIDTH) + 0.5) / _TABLE_OF_COUNTS_WIDTH
+    quantile = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     term = np.exp(-mean)
     total = term.copy()
-    counts = np.zeros((_MOST, _TABLE_OF_COUNTS_WIDTH), np.uint8)
+    counts = np.zeros((_MOST, _QUANTILES), np.uint8)
     for number in range(1, 15):
         counts += quantile > total[:, None]
         term = term * mean / number
@@ -117,4 +118,4 @@ def _times() -> Floats:
         for hours in (workday, weekend):
             share = np.cumsum([0.0, *map(float, hours.split())])
             rows.append(np.interp(np.linspace(0.0, 1.0, _STEPS + 1), share / share[-1], np.arange(25.0)))
-    return np.minimum(np.stack(rows), 24.0 - 1e-9)
+    return np.asarray(np.minimum(np.stack(rows), 24.0 - 1e-9))

@@ -100,7 +100,9 @@ class Users:
         """Where the users are on a day; journeys start at midnight where the user was."""
         bits = self._draws.bits("trip", user, day // _TRIP_BLOCK)
         travels = unit(bits) < _TRIP_CHANCE
-        length = 2 + ((bits >> np.uint64(2)) & np.uint64(7)).astype(np.int64) + (bits & np.uint64(3)).astype(np.int64) * 2
+        length = (
+            2 + ((bits >> np.uint64(2)) & np.uint64(7)).astype(np.int64) + (bits & np.uint64(3)).astype(np.int64) * 2
+        )
         start = ((bits >> np.uint64(5)) & np.uint64(1023)).astype(np.int64) % (_TRIP_BLOCK - 18)
         since = day % _TRIP_BLOCK - start
         is_trip = travels & (since >= 0) & (since < length)

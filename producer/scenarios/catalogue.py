@@ -11,5 +11,5 @@ from producer.scenarios.trip import Trip
 
 ATTACKS: tuple[Attack, ...] = (CardTesting(), StolenCredentials(), AccountTakeover(), FarAway())
 HARD_NEGATIVES: tuple[HardNegative, ...] = (Trip(), NewPhone(), LargePurchase())
-NAMES = (None, *(scenario.name for scenario in (*ATTACKS, *HARD_NEGATIVES)))
+NAMES = (None, *(attack.name for attack in ATTACKS), *(negative.name for negative in HARD_NEGATIVES))
 """Words of `Drafts.scenario`."""

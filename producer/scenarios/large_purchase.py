@@ -23,6 +23,7 @@ class LargePurchase:
         draws = world.draws
         chosen = draws.chance("large purchase", _CHANCE, drafts.key) & (drafts.euros > 0) & ~drafts.is_trip
         chosen &= (drafts.kind == code(Kind.PURCHASE)) & (drafts.outcome == code(Outcome.APPROVED))
+        chosen &= (drafts.channel == code(Channel.ONLINE)) | (drafts.channel == code(Channel.POS))
         for channel, nouns in ((Channel.ONLINE, _ONLINE), (Channel.POS, _SHOPS)):
             row = np.flatnonzero(chosen & (drafts.channel == code(channel)))
             kinds = np.array([BY_NOUN[noun] for noun in nouns], np.int64)
@@ -30,4 +31,4 @@ class LargePurchase:
             quantile = draws.uniform("large merchant", drafts.key[row])
             drafts.merchant[row] = world.merchants.popular(quantile, category, drafts.city[row])
             drafts.euros[row] = 380.0 * np.exp(0.7 * draws.normal("large price", drafts.key[row]))
-        return chosen & ((drafts.channel == code(Channel.ONLINE)) | (drafts.channel == code(Channel.POS)))
+        return np.asarray(chosen)

@@ -67,4 +67,5 @@ def times(started_at: Ints, count: Ints, gaps: Floats) -> Ints:
     row, number = unfolded(count)
     waited = np.cumsum(np.where(number == 0, 0.0, gaps))
     first = np.cumsum(count) - count
-    return started_at[row] + (waited - waited[np.minimum(first, max(len(row) - 1, 0))][row]).astype(np.int64)
+    since = waited - waited[np.minimum(first, max(len(row) - 1, 0))][row]
+    return np.asarray(started_at[row] + since.astype(np.int64))

@@ -12,9 +12,7 @@ from producer.drafts import Drafts, code
 from producer.world import World
 
 
-def hide(
-    drafts: Drafts, compromises: Compromises, world: World, *, same_country: float, has_device: float
-) -> None:
+def hide(drafts: Drafts, compromises: Compromises, world: World, *, same_country: float, has_device: float) -> None:
     """Online from one device of the thief, or none, and through an address that often lies in the victim's country."""
     draws = world.draws
     home = world.places.country[drafts.home]
