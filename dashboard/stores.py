@@ -1,0 +1,13 @@
+"""Which store a URL names."""
+
+from storage.flags.flag_store import FlagStore
+from storage.flags.sql_store import SqlStore
+
+
+def open_store(url: str) -> FlagStore:
+    """The store; nothing is connected yet. StoreError for a URL that no store understands."""
+    if url.startswith(("mongodb://", "mongodb+srv://")):
+        from storage.flags.mongo_store import MongoStore  # its driver takes a while to load
+
+        return MongoStore(url)
+    return SqlStore(url)
