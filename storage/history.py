@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from fraud.decision import EPOCH
 from fraud.errors import UsageError
 from fraud.schema import Transaction
-from storage.parts import Folder, Part, PartFile, part_name
+from storage.parts import Folder, Part, PartFile, part_name, told
 
 FOLDER = "historical"
 MANIFEST = "_manifest.json"
@@ -72,8 +72,17 @@ class HistoryWriter:
     """Writes months of transactions under `root`, the folder that holds `historical/` and its sibling `labels/`."""
 
     def __init__(self, root: str | Path, *, seed: int | None) -> None:
-        """`root` is a local path or a pyarrow filesystem URL; `seed` is what the history was generated from."""
-        self._folder = Folder.at(root) / FOLDER
+        """`root` is a local path or a pyarrow filesystem URL; `seed` is what the history was generated from.
+
+        Raises UsageError when there are months of another seed: the two would not fit together.
+        """
+        with told(f"{root} cannot be used"):
+            self._folder = Folder.at(root) / FOLDER
+            seeds = {manifest.seed for manifest in manifests(root).values()} - {seed}
+        if seeds:
+            raise UsageError(
+                f"{root} holds history of seed {min(map(str, seeds))}, not {seed}: take another folder, or that seed"
+            )
         self._seed = seed
 
     def write_month(
@@ -90,6 +99,10 @@ class HistoryWriter:
         """
         folder = self._folder / f"year={year:04d}" / f"month={month:02d}"
         tables = _within(_tables(transactions, on_progress), year, month)
+        with told(f"{folder.path} cannot be written"):
+            return self._publish(folder, self._write(folder, tables))
+
+    def _write(self, folder: Folder, tables: Iterable[pa.Table]) -> list[PartFile]:
         files: list[PartFile] = []
         try:
             for rows in _groups(tables):
@@ -100,7 +113,7 @@ class HistoryWriter:
             for file in files:
                 file.discard()
             raise
-        return self._publish(folder, files)
+        return files
 
     def _publish(self, folder: Folder, files: list[PartFile]) -> int:
         parts = [file.close() for file in files]
@@ -153,8 +166,7 @@ def read_tables(
 def manifests(root: str | Path) -> dict[str, Manifest]:
     """The manifest of every month by folder name (`year=2025/month=03`), in order of time."""
     folder = Folder.at(root) / FOLDER
-    months = sorted({path.rsplit("/", 1)[0] for path in folder.parts()})
-    names = [month.removeprefix(f"{folder.path}/") for month in months]
+    names = [month.removeprefix(f"{folder.path}/") for month in folder.holding(MANIFEST)]
     found = {name: (folder / name).read(MANIFEST) for name in names}
     return {name: _manifest(content) for name, content in found.items() if content is not None}
 
@@ -240,7 +252,7 @@ def _read_part(
     folder: Folder, path: str, since: datetime | None, until: datetime | None, columns: Sequence[str] | None
 ) -> Iterator[pa.Table]:
     wanted = list(SCHEMA.names if columns is None else columns)
-    with folder.filesystem.open_input_file(path) as source:
+    with told(f"{path} cannot be read"), folder.filesystem.open_input_file(path) as source:
         file = pq.ParquetFile(source, read_dictionary=_AS_DICTIONARY)
         for group in range(file.num_row_groups):
             if _group_meets(file.metadata.row_group(group), since, until):

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from fraud.errors import UsageError
 from fraud.schema import Label, LabelSource, LabelValue
 from storage.history import MOMENT
-from storage.parts import Folder, PartFile
+from storage.parts import Folder, PartFile, told
 
 FOLDER = "labels"
 SCHEMA = pa.schema(
@@ -58,12 +58,13 @@ def write(root: str | Path, batch: str, labels: Iterable[Label]) -> int:
     for label in labels:
         reported_at = label.reported_at.astimezone(UTC)
         by_month[reported_at.year, reported_at.month].append(label)
-    files = [_part(folder, name, month, found) for month, found in sorted(by_month.items())]
-    for file in files:
-        file.publish()
-    for path in folder.parts():
-        if path.endswith(f"/{name}") and _month_of(path) not in by_month:
-            folder.remove(path.removeprefix(f"{folder.path}/"))
+    with told(f"{folder.path} cannot be written"):
+        files = [_part(folder, name, month, found) for month, found in sorted(by_month.items())]
+        for file in files:
+            file.publish()
+        for path in folder.parts():
+            if path.endswith(f"/{name}") and _month_of(path) not in by_month:
+                folder.remove(path.removeprefix(f"{folder.path}/"))
     return sum(file.rows for file in files)
 
 
@@ -120,7 +121,7 @@ def _month_of(path: str) -> tuple[int, int]:
 
 
 def _read(folder: Folder, path: str) -> pa.Table:
-    with folder.filesystem.open_input_file(path) as source:
+    with told(f"{path} cannot be read"), folder.filesystem.open_input_file(path) as source:
         return pq.ParquetFile(source).read(columns=SCHEMA.names)
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
+
+from fraud.errors import UsageError
 
 _CHUNK = 1 << 20
 
@@ -52,6 +56,10 @@ class Folder:
     def parts(self) -> list[str]:
         """Paths of all finished parts in this folder and below, in order of their names."""
         return sorted(path for path in self._files(recursive=True) if _is_part(path.rsplit("/", 1)[-1]))
+
+    def holding(self, name: str) -> list[str]:
+        """Paths of the folders below that hold a file of this name, in order."""
+        return sorted(path.rpartition("/")[0] for path in self._files(recursive=True) if path.endswith(f"/{name}"))
 
     def _files(self, *, recursive: bool) -> list[str]:
         selector = pafs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
@@ -123,6 +131,15 @@ class PartFile:
         """Leave nothing behind."""
         self._writer.close()
         self._folder.remove(self._temporary)
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Say what a disk, an object store or Parquet found wrong in one line that begins with `what`."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(f"{what}: {str(error).splitlines()[0]}") from error
 
 
 def part_name(number: int) -> str:

@@ -80,8 +80,8 @@ def encode(flag: Flag) -> Encoded:
 def newest(minutes: Iterable[Minute]) -> list[Minute]:
     """One of each, the one with the highest offset, in one order for every writer, so that two never wait for each other."""
     found: dict[tuple[str, str, int, datetime], Minute] = {}
-    for minute in sorted(minutes, key=lambda one: one.up_to_offset):
-        found[minute.log_id, minute.group, minute.partition, minute.minute] = minute
+    for minute in sorted(minutes, key=lambda one: one.up_to_offset, reverse=True):
+        found.setdefault((minute.log_id, minute.group, minute.partition, minute.minute), minute)
     return [found[key] for key in sorted(found)]
 
 

@@ -36,12 +36,14 @@ class KafkaConnection:
     bootstrap: str
     """host:port, several with commas."""
     security: KafkaSecurity
+    patience_ms: int = 15_000
+    """How long the first connection may take."""
 
     def options(self) -> dict[str, Any]:
         """Options that consumers, producers and admin clients share."""
         options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap.split(","),
-            "bootstrap_timeout_ms": 15_000,
+            "bootstrap_timeout_ms": self.patience_ms,
             # The client's default of 30 s leaves gaps of minutes after a broker restart.
             "reconnect_backoff_max_ms": 1_000,
             "security_protocol": self.security.protocol,

@@ -26,9 +26,11 @@ class KafkaLog:
 
     embedded = False
 
-    def __init__(self, bootstrap: str, security: KafkaSecurity | None = None) -> None:
+    def __init__(self, bootstrap: str, security: KafkaSecurity | None = None, patience_ms: int = 15_000) -> None:
         """Remember the address (host:port, several with commas); nothing is opened yet."""
-        self._connection = KafkaConnection(bootstrap=bootstrap, security=security or KafkaSecurity())
+        self._connection = KafkaConnection(
+            bootstrap=bootstrap, security=security or KafkaSecurity(), patience_ms=patience_ms
+        )
         self._lock = threading.Lock()
         self._idle: list[Any] = []
 

@@ -26,6 +26,8 @@ OPTIONS: dict[str, Any] = {
     "partition_assignment_strategy": [CooperativeStickyAssignor],
     "session_timeout_ms": 10_000,
     "heartbeat_interval_ms": 3_000,
+    # Rebuilding the state of a gained partition happens between two polls.
+    "max_poll_interval_ms": 1_800_000,
     # A poll costs 1.5 ms whatever it returns: waiting for 64 KiB or 50 ms keeps a quiet consumer at 5 % of a core.
     "fetch_min_bytes": 65_536,
     "fetch_max_wait_ms": 50,
