@@ -40,13 +40,16 @@ _SHAPES = dict.fromkeys(("mcc", "card_last4"), re.compile("[0-9]{4}")) | dict.fr
 )
 _FORMATS = ("auto", "epoch_s", "epoch_ms")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_FEW = 12
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def nearest(word: str, valid: Sequence[str]) -> str:
     """How a message goes on: the valid name that was probably meant, or all of a few."""
-    found = get_close_matches(word, valid, n=1)
-    return f"; did you mean {found[0]}?" if found else f"; valid: {', '.join(valid)}" if len(valid) <= 12 else ""
+    found = get_close_matches(word, valid, n=1, cutoff=0.65)
+    if found:
+        return f"; did you mean {found[0]}?"
+    return f"; valid: {', '.join(valid)}" if 0 < len(valid) <= _FEW else ""
 
 
 def _field_name(name: str) -> str:
