@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -26,6 +26,15 @@ MOST_AHEAD = 1_000_000
 """Microseconds that an append time may lie ahead of this machine's clock: what a message needs anyway, and some."""
 EPOCH_2024 = 1_704_067_200_000_000
 """Microseconds; a clock before this was never set."""
+
+
+class DiskUsage(Protocol):
+    """What `shutil.disk_usage` says."""
+
+    @property
+    def free(self) -> int:
+        """Bytes left."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +201,7 @@ def look_at_store(store: FlagStore) -> Iterator[Finding]:
         )
 
 
-def look_at_data(data_dir: str) -> Iterator[Finding]:
+def look_at_data(data_dir: str, usage: Callable[[Path], DiskUsage] = shutil.disk_usage) -> Iterator[Finding]:
     """The data folder takes files, and its disk has room."""
     try:
         folder = Folder.at(data_dir)
@@ -207,7 +216,7 @@ def look_at_data(data_dir: str) -> Iterator[Finding]:
     if "://" in data_dir:
         yield Finding(part="data", is_well=True, says=f"{data_dir} takes files")
         return
-    free = shutil.disk_usage(Path(data_dir)).free
+    free = usage(Path(data_dir)).free
     if free < LEAST_FREE:
         says = f"{data_dir} has {free / 1e9:.2f} GB left: free some, or move FRAUD_DATA_DIR to another disk"
         yield Finding(part="data", is_well=False, says=says)

@@ -77,6 +77,8 @@ def said(error: Exception) -> str:
         return str(error)
     if isinstance(error, FraudError):
         return f"fraud: {error}"
+    if isinstance(error, OSError) and error.filename:
+        return f"fraud: {error.filename}: {error.strerror}"
     text = " ".join(str(error).split())
     return f"fraud: unexpected {type(error).__name__}: {text} (--debug shows where)"
 

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from cli.main import application
 from cli.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +114,14 @@ def test_all_that_the_image_copies_is_let_in():
 
     assert packages
     assert set(re.findall(r'"(\w+)"', packages[1])) | {"requirements.lock", "deploy/write_secrets.py"} <= allowed
+
+
+@pytest.mark.parametrize("service", ["init", "producer", "consumer", "dashboard"])
+def test_every_service_calls_a_command_that_takes_its_options(services, service):
+    name, *options = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in services[service]["command"]]
+
+    command = typer.main.get_command(application([name]))
+    group = typer.Context(command)
+
+    with command.get_command(group, name).make_context(name, options, parent=group) as context:  # type: ignore[attr-defined]
+        assert context.params

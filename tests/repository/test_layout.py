@@ -40,9 +40,9 @@ FRAUD_MAY_NOT_IMPORT = {
 
 REGISTRIES = (
     r"pypi\.org", r"pythonhosted", r"registry\.npmjs", r"crates\.io", r"proxy\.golang", r"repo1?\.maven", r"deb\.debian\.org",
-    r"index-url", r"extra-index",
+    r"(?<!no-emit-)index-url", r"extra-index",
 )  # fmt: skip
-PLACES = (r"(?<![\w.}/])/work/", r"/root/")
+PLACES = (r"(?<![\w.}/])/work/", r"/root/(?!\.cache/pip,)")
 
 
 def tracked() -> list[Path]:
