@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("fraud", "storage", "models", "producer", "consumer", "dashboard", "cli")
 LONGEST_FILE = 300
+LONGEST_TEST = 450
+"""Tables of cases read faster than code."""
 
 FRAUD_MAY_IMPORT = {
     "fraud",
@@ -42,7 +44,7 @@ REGISTRIES = (
     r"pypi\.org", r"pythonhosted", r"registry\.npmjs", r"crates\.io", r"proxy\.golang", r"repo1?\.maven", r"deb\.debian\.org",
     r"(?<!no-emit-)index-url", r"extra-index",
 )  # fmt: skip
-PLACES = (r"(?<![\w.}/])/work/", r"/root/(?!\.cache/pip,)")
+PLACES = (r"(?<![\w.}/])/work/", r"/root/(?!\.cache/pip\b)")
 
 
 def tracked() -> list[Path]:
@@ -74,9 +76,10 @@ def test_what_a_stranger_looks_for_is_there(name):
 
 
 def test_no_file_is_too_long_to_read_in_one_sitting(files):
-    lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in sources(files)}
+    lengths = {path: len((ROOT / path).read_text().splitlines()) for path in sources(files)}
 
-    assert {path: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+    longest = {path: LONGEST_TEST if path.parts[0] == "tests" else LONGEST_FILE for path in lengths}
+    assert {str(path): length for path, length in lengths.items() if length > longest[path]} == {}
 
 
 def test_no_module_is_named_after_a_library_or_the_standard_library(files):
