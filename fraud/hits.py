@@ -25,7 +25,7 @@ class Hits:
     passes_at: Floats
     """The observed value nearest to the threshold at which this rule alone would not fire: float64, shape (n,)."""
     has_passes_at: Bools
-    """Where one number says what would pass: bool, shape (n,)."""
+    """Where one number says what would pass; elsewhere `observed` and `threshold` mean nothing either: bool, shape (n,)."""
     words: Words
     without_limit: Bools | None = None
     """Payments judged in a currency that the rule has no limit for: no hit, counted."""

@@ -28,15 +28,16 @@ class Rule(BaseModel):
     def hit(self, hits: Hits, row: int) -> Hit:
         """One firing, for a flag: row `row` of this rule's answer."""
         reason, counterfactual = hits.words(row)
+        is_bounded = bool(hits.has_passes_at[row])
         return Hit(
             rule=self.id,
             kind=self.kind,  # type: ignore[attr-defined]  # every kind of rule has one
             mode=self.mode.value,
             severity=self.severity.word,
             reason=reason,
-            observed=float(hits.observed[row]),
-            threshold=float(hits.threshold[row]),
-            passes_at=float(hits.passes_at[row]) if hits.has_passes_at[row] else None,
+            observed=float(hits.observed[row]) if is_bounded else None,
+            threshold=float(hits.threshold[row]) if is_bounded else None,
+            passes_at=float(hits.passes_at[row]) if is_bounded else None,
             counterfactual=counterfactual,
         )
 

@@ -149,7 +149,7 @@ class UnusualHour(Rule):
                 passes.append(f"at ≥ {low} of the user's payments in this hour")
             if self.between is not None:
                 reasons.append(f"between {self.between.words}")
-                passes.append(f"outside {self.between.words}")
+                passes.append(f"outside {self.between}")
             return ", ".join(reasons), f"{_ALONE} {', or '.join(passes)}"
 
         return words
