@@ -37,7 +37,8 @@ class Status:
     flagged: int = 0
     dead: Tally[str] = field(default_factory=Tally)
     paused_because: str | None = None
-    degraded: dict[int, str] = field(default_factory=dict)
+    restored: dict[int, Restored] = field(default_factory=dict)
+    """How the state of each partition came back."""
     moved_at: float = 0.0
     """When records were last taken (monotonic)."""
     received_at: int = 0
@@ -75,12 +76,11 @@ class Status:
 
     def gained(self, partition: int, restored: Restored) -> None:
         """A partition's state is here."""
-        if restored.degraded is not None:
-            self.degraded[partition] = restored.degraded
+        self.restored[partition] = restored
 
     def lost(self, partition: int) -> None:
         """A partition went to somebody else."""
-        self.degraded.pop(partition, None)
+        self.restored.pop(partition, None)
 
     def paused(self, reason: str) -> None:
         """Nothing is decided until the store is back."""
@@ -110,7 +110,11 @@ class Status:
             "decide_ms": self._quantiles("decide"),
             "store_ms": self._quantiles("store"),
             "end_to_end_ms": self._quantiles("end_to_end"),
-            "degraded": [f"partition {partition}: {what}" for partition, what in sorted(self.degraded.items())],
+            "degraded": [
+                f"partition {partition}: {restored.degraded}"
+                for partition, restored in sorted(self.restored.items())
+                if restored.degraded is not None
+            ],
             "paused_because": self.paused_because,
         }
 
