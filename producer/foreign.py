@@ -85,7 +85,7 @@ def _interrupted(sender: "Sender", payments: ForeignPayments, shift: int) -> boo
 
 @dataclass(slots=True)
 class Pace:
-    """Waits until a payment is due."""
+    """Waits until a payment or label is due."""
 
     started: datetime
     first: datetime
@@ -95,9 +95,9 @@ class Pace:
     flush: Callable[[], None]
     _elapsed: float = 0.0
 
-    def wait(self, event_time: datetime) -> None:
-        """Return at the moment that replayed time reaches `event_time`."""
-        due = (event_time - self.first).total_seconds() / self.speedup
+    def wait(self, moment: datetime) -> None:
+        """Return when replayed time reaches a moment."""
+        due = (moment - self.first).total_seconds() / self.speedup
         if due <= self._elapsed:
             return
         self._elapsed = (self.clock() - self.started).total_seconds()
@@ -129,8 +129,7 @@ class Sender:
             heappush(self._waiting, (label.reported_at, self._arrived, label))
         for transaction in transactions:
             self._send_labels_before(transaction.event_time)
-            if self.pace is not None:
-                self.pace.wait(transaction.event_time)
+            self._wait(transaction.event_time)
             self.publisher.send(TRANSACTIONS, transaction.user_id.encode(), _ENCODE(transaction))
             self.first = self.first or transaction.event_time
             self.last = transaction.event_time
@@ -158,8 +157,13 @@ class Sender:
             notes=notes,
         )
 
+    def _wait(self, due: datetime) -> None:
+        if self.pace is not None:
+            self.pace.wait(due)
+
     def _send_labels_before(self, event_time: datetime) -> None:
         while self._waiting and self._waiting[0][0] < event_time:
             label = heappop(self._waiting)[2]
+            self._wait(label.reported_at)
             self.publisher.send(LABELS, label.user_id.encode(), _ENCODE(label))
             self.labels += 1

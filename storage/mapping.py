@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_type_hints
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -79,8 +79,10 @@ def _time_format(text: str) -> str:
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name} is no time zone{nearest(name, sorted(available_timezones()))}")
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name} is no time zone{nearest(name, sorted(available_timezones()))}") from error
     return name
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 Path = tuple[str | int, ...]
+_DEEPEST = 20
 _ABSENT = {"", "~", "null", "Null", "NULL"}
 
 
@@ -31,7 +32,7 @@ def read_yaml(text: str) -> Document:
     {'a': {'NO': '1'}}
     """
     try:
-        _refuse_aliases(text)
+        _refuse_bombs(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -42,11 +43,15 @@ def read_yaml(text: str) -> Document:
     return Document(_value(node, (), lines), lines)
 
 
-def _refuse_aliases(text: str) -> None:
-    # A few aliases of aliases can stand for billions of values.
+def _refuse_bombs(text: str) -> None:
+    # A few aliases of aliases can stand for billions of values, and reading thousands of levels takes minutes.
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"{line}: nested too deeply")
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 1
             raise ValueError(f"{line}: aliases (*{event.anchor}) are not used here")
 
 
