@@ -1,20 +1,18 @@
 """`fraud rules`: check the rules file, publish it as a policy, describe it to editors."""
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.connect import open_log
+from cli.published import facts, said
 from cli.settings import Settings
-from fraud.decision import moment
 from fraud.errors import RuleFileError, UsageError
 from fraud.policy import Policy, file_hash
 from fraud.rule_file import rule_set_of, schema
 from fraud.rule_set import RuleSet
-from storage.policies import Published, publish
+from storage.policies import publish
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,6 +48,8 @@ def apply(file: File = None, as_json: AsJson = False) -> None:
 
     Example: fraud rules apply config/rules.yaml
     """
+    from cli.connect import open_log  # a second of imports that check and schema, for editors, do without
+
     settings = Settings()
     file = file or settings.rules_file
     text = _text(file)
@@ -61,7 +61,7 @@ def apply(file: File = None, as_json: AsJson = False) -> None:
         published = publish(log, lambda base: _next_policy(base, rules, watched))
     finally:
         log.close()
-    typer.echo(json.dumps(_facts(published), indent=2) if as_json else _said(published))
+    typer.echo(json.dumps(facts(published), indent=2) if as_json else said(published))
 
 
 @app.command("schema")
@@ -100,20 +100,3 @@ def _described(rules: RuleSet) -> dict[str, object]:
             for rule in rules.rules
         ],
     }
-
-
-def _facts(published: Published) -> dict[str, object]:
-    return {
-        "published": published.is_new,
-        "offset": published.offset,
-        "hash": published.policy.hash,
-        "effective_from": moment(published.effective_from).isoformat(),
-    }
-
-
-def _said(published: Published) -> str:
-    name = f"policy {published.policy.hash[:12]} at offset {published.offset}"
-    if not published.is_new:
-        return f"nothing to do: {name} says the same already"
-    wait = max(0.0, published.effective_from / 1e6 - time.time())
-    return f"{name} rules payments received from {moment(published.effective_from):%Y-%m-%d %H:%M:%S} UTC (in {wait:.0f} s)"
