@@ -33,7 +33,7 @@ class Settings:
 
     trees: int = 100
     learning_rate: float = 0.1
-    leaves: int = 24
+    leaves: int = 16
     rows_per_leaf: int = 20
     l2: float = 1.0
     calibration: Method = Method.SIGMOID
@@ -72,7 +72,14 @@ def train_on_history(
     Deterministic: the same files, sight and settings give the same model id. Raises UsageError when there is no history or too
     little known fraud in it, ModelError when nothing was learnt.
     """
-    trained = train(point_in_time.load(data_dir, sight, on_progress), settings)
+    return train_and_save(data_dir, point_in_time.load(data_dir, sight, on_progress), sight, settings)
+
+
+def train_and_save(
+    data_dir: str | Path, data: TrainingSet, sight: Sight, settings: Settings = DEFAULTS
+) -> TrainedModel:
+    """The second half of `train_on_history`, for who shows progress between the two."""
+    trained = train(data, settings)
     card = trained.card | {"history": sight.described()}
     artifact.save(data_dir, trained.model, trained.estimator, card)
     return replace(trained, card=card)

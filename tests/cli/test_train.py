@@ -1,6 +1,7 @@
 """`fraud train` and `fraud model`: from Parquet history to a model in force."""
 
 import json
+import shutil
 
 import pytest
 
@@ -9,9 +10,14 @@ from tests.models.histories import learnable, paid, written
 AS_OF = ("--as-of", "2026-04-11", "--maturity", "10d")
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return learnable(tmp_path_factory.mktemp("history"))
+
+
 @pytest.fixture
-def history(home):
-    return learnable(home / "data")
+def history(home, template):
+    return shutil.copytree(template, home / "data")
 
 
 def test_training_says_what_the_model_is_worth_and_how_to_put_it_in_force(fraud, history):

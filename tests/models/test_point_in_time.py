@@ -1,47 +1,18 @@
-from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from fraud.errors import UsageError
 from fraud.features import MODEL_FEATURES, Features
-from fraud.schema import Kind, Label, LabelSource, LabelValue
+from fraud.schema import Kind, LabelValue
 from fraud.windows import Windows, new_outputs
 from models import artifact, point_in_time
 from models.point_in_time import Sight
 from models.scorer import matrix_of
 from models.train import Settings, train_on_history
-from storage import labels
-from storage.history import HistoryWriter
-from tests.builders import batch_of, transaction
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def paid(day, **what_matters):
-    """A payment so many days after START; the day names it."""
-    return transaction(**{"transaction_id": f"t-{day}", "event_time": START + timedelta(days=day), **what_matters})
-
-
-def told(payment, label=LabelValue.FRAUD, after_days=1.0):
-    """A report about a payment, so many days later."""
-    return Label(
-        transaction_id=payment.transaction_id,
-        user_id=payment.user_id,
-        event_time=payment.event_time,
-        source=LabelSource.FRAUD_REPORT,
-        label=label,
-        reported_at=payment.event_time + timedelta(days=after_days),
-    )
-
-
-def written(root, payments, reports=()):
-    writer = HistoryWriter(root, seed=None)
-    for (year, month), of_month in groupby(payments, key=lambda p: (p.event_time.year, p.event_time.month)):
-        writer.write_month(year, month, [[payment] for payment in of_month])
-    labels.write(root, "all", reports)
-    return root
+from tests.builders import batch_of
+from tests.models.histories import START, learnable, paid, told, written
 
 
 def sight(day, maturity=10.0, warm_up=0.0):
@@ -186,14 +157,7 @@ def test_a_history_that_teaches_nothing_is_one_line(tmp_path, payments, day, lin
 
 
 def test_the_same_history_gives_the_same_model_with_its_card_beside_it(tmp_path):
-    random = np.random.default_rng(0)
-    frauds = random.random(1_500) < 0.1
-    payments = [
-        paid(place / 20, user_id=f"u{place % 40}", amount=round(float(random.lognormal(3 + 2 * is_fraud, 0.5)), 2))
-        for place, is_fraud in enumerate(frauds)
-    ]
-    reports = [told(payment) for payment, is_fraud in zip(payments, frauds, strict=True) if is_fraud]
-    root, small = written(tmp_path, payments, reports), Settings(trees=5)
+    root, small = learnable(tmp_path), Settings(trees=5)
 
     first = train_on_history(root, sight(100), small)
     second = train_on_history(root, sight(100), small)
