@@ -1,9 +1,9 @@
 """A flag as a plain document, and the fields that queries need beside it. The same for every store, so stores can be compared."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +23,6 @@ AMOUNT_UNITS = 10_000
 KEEP_HEARTBEATS = timedelta(days=7)
 """A process that is silent for longer is forgotten."""
 _MAX_INT = 2**63
-_MOMENTS = ("received_at", "decided_at", "event_time")
 _SEPARATOR = "\x1f"
 
 
@@ -34,7 +33,7 @@ class Encoded:
     document: dict[str, Any]
     """`_id` and the fields of `Flag`; its three moments are aware datetimes, every deeper one RFC 3339 text."""
     json: str
-    """The same as JSON, without `verdict`."""
+    """The same as JSON: what `decode` reads."""
     rank: int
     """Of the severity, 1 to 4."""
     rules: tuple[str, ...]
@@ -61,20 +60,26 @@ def encode_all(flags: Sequence[Flag]) -> tuple[list[Encoded], list[str]]:
 
 def encode(flag: Flag) -> Encoded:
     """Raises ValueError for a flag that is too large, or holds lone surrogates, integers over 64 bit or unknown types."""
-    document = _document(flag)
-    text = msgspec.json.encode({name: value for name, value in document.items() if name != "verdict"})
+    text = _json(flag)
     if len(text) > MAX_BYTES:
         raise ValueError(f"{len(text)} bytes, at most {MAX_BYTES}")
+    amount = units(flag.transaction.amount)
+    _check(amount, 1)
     return Encoded(
-        document=document,
+        document=_document(text),
         json=text.decode(),
         rank=int(Severity.of(flag.severity)),
         rules=tuple(sorted({hit.rule for hit in flag.hits if hit.mode == Mode.LIVE})),
         country=flag.transaction.country,
         currency=flag.transaction.currency or NO_CURRENCY,
-        amount=_checked_int(units(flag.transaction.amount)),
+        amount=amount,
         search=_search(flag.transaction),
     )
+
+
+def decode(text: str, verdict: str | None) -> dict[str, Any]:
+    """The document again from its JSON, with the verdict that was given since."""
+    return _document(text) | {"verdict": verdict}
 
 
 def newest(minutes: Iterable[Minute]) -> list[Minute]:
@@ -89,14 +94,6 @@ def settled(heartbeat: Heartbeat) -> Heartbeat:
     """A heartbeat as every store gives it back: facts as plain values, moments cut to the millisecond."""
     at, started_at = whole_ms(heartbeat.at), whole_ms(heartbeat.started_at)
     return replace(heartbeat, at=at, started_at=started_at, facts=plain(heartbeat.facts))
-
-
-def decode(text: str, verdict: str | None) -> dict[str, Any]:
-    """The document again from its JSON."""
-    document: dict[str, Any] = msgspec.json.decode(text)
-    for name in _MOMENTS:
-        document[name] = datetime.fromisoformat(document[name])
-    return document | {"verdict": verdict}
 
 
 def units(amount: float) -> int:
@@ -141,48 +138,48 @@ def from_ms(ms: int) -> datetime:
     return EPOCH + timedelta(milliseconds=int(ms))
 
 
-def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A value as JSON and BSON can both hold it; what is not finite is absent. ValueError for what cannot be held."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        value.encode()
-        return str(value)
-    if isinstance(value, int):
-        return _checked_int(int(value))
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, np.generic):
-        return plain(value.item(), depth)
-    return _plain_inside(value, depth)
+def plain(value: Any) -> Any:
+    """A value as it comes back from JSON; what is not finite is absent. ValueError for what JSON or BSON cannot hold."""
+    made = msgspec.json.decode(_json(value))
+    _check(made, MAX_DEPTH)
+    return made
 
 
-def _plain_inside(value: Any, depth: int) -> Any:
-    if depth == 0:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    if isinstance(value, Mapping):
-        return {_key(name): plain(inner, depth - 1) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner, depth - 1) for inner in value]
-    if isinstance(value, datetime):
-        return whole_ms(value).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, msgspec.Struct):
-        return plain(msgspec.to_builtins(value), depth)
-    raise ValueError(f"a {type(value).__name__}")
-
-
-def _document(flag: Flag) -> dict[str, Any]:
-    document: dict[str, Any] = {"_id": plain(flag.id)}
-    for name in flag.__struct_fields__:
-        if name in _MOMENTS:
-            document[name] = _utc(getattr(flag, name))
-        elif name != "id":
-            document[name] = plain(getattr(flag, name))
-    document["received_at"] = whole_ms(flag.received_at)
-    document["decided_at"] = whole_ms(flag.decided_at)
+def _document(text: str | bytes) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.json.decode(text)
+    _check(fields, MAX_DEPTH)
+    document = {"_id": fields.pop("id"), **fields}
+    for name in ("received_at", "decided_at"):
+        document[name] = whole_ms(datetime.fromisoformat(document[name]))
+    document["event_time"] = _utc(datetime.fromisoformat(document["event_time"]))
     return document
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value, enc_hook=_from_numpy)
+    except (TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _from_numpy(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__}")
+
+
+def _check(value: Any, depth: int) -> None:
+    """ValueError for what JSON holds, but BSON does not."""
+    kind = type(value)
+    if kind is int and not -_MAX_INT <= value < _MAX_INT:
+        raise ValueError("an integer over 64 bit")
+    if kind is dict or kind is list:
+        if depth == 0:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        for inner in value.values() if kind is dict else value:
+            _check(inner, depth - 1)
+    if kind is dict and any("\0" in name for name in value):
+        raise ValueError("a key with NUL")
 
 
 def _utc(moment: datetime) -> datetime:
@@ -194,16 +191,3 @@ def _utc(moment: datetime) -> datetime:
 def _search(transaction: Transaction) -> str:
     found = (transaction.transaction_id, transaction.user_id, transaction.merchant_name, transaction.city)
     return _SEPARATOR.join(needle(text) for text in found if text is not None)
-
-
-def _key(name: Any) -> str:
-    if not isinstance(name, str) or "\0" in name:
-        raise ValueError("a key that is no text, or holds NUL")
-    name.encode()
-    return name
-
-
-def _checked_int(number: int) -> int:
-    if not -_MAX_INT <= number < _MAX_INT:
-        raise ValueError("an integer over 64 bit")
-    return number

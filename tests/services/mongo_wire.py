@@ -4,19 +4,18 @@ It keeps acknowledged writes through a crash, and indexes and aggregates as Mong
 """
 
 import hashlib
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pymongo
 from pymongo.errors import PyMongoError
 
+from tests.services.frozen import frozen
 from tests.services.server import Server, Unavailable, free_port, one_at_a_time
 
 LOCK = Path(__file__).with_suffix(".lock")
@@ -59,14 +58,9 @@ class MongoWire:
         self.kill()
         self.start()
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self) -> AbstractContextManager[None]:
         """Answer nothing within the block, with every connection left open."""
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
+        return frozen(lambda: [self.pid])
 
     def _answers(self) -> bool:
         client: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(self.url, timeoutMS=2_000)

@@ -7,16 +7,19 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
 
+from tests.services.frozen import frozen, is_running
 from tests.services.server import Server, Unavailable, free_port, wait_until
 
 ACCOUNTS = ("postgres", "nobody")
 DEBIAN = Path("/usr/lib/postgresql")
 USER = "fraud"
+# An English database sorts text as English does, not by code points: what would differ from other stores shows here.
+LANGUAGE = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -34,16 +37,7 @@ class Postgres:
         self.url = f"postgresql+psycopg://{USER}@127.0.0.1:{port}/postgres"
         as_account = _as_account(folder)
         data = str(folder / "data")
-        cluster = [
-            str(_program("initdb")),
-            "-D",
-            data,
-            "-U",
-            USER,
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-        ]
+        cluster = [str(_program("initdb")), "-D", data, "-U", USER, "--auth=trust", "--encoding=UTF8", *LANGUAGE]
         subprocess.run([*as_account, *cluster], cwd=folder, check=True, capture_output=True)
         options = [text for name, value in SETTINGS.items() for text in ("-c", f"{name}={value}")]
         postgres = [str(_program("postgres")), "-D", data, "-p", str(port), *options]
@@ -68,27 +62,19 @@ class Postgres:
         children = _children(self.pid)
         self._server.kill()
         for child in children:
-            _signal(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         # A new postmaster refuses to start while a process of the old one still has the shared memory.
-        wait_until(lambda: not any(_is_alive(child) for child in children), "the end of PostgreSQL's processes")
+        wait_until(lambda: not any(is_running(child) for child in children), "the end of PostgreSQL's processes")
 
     def restart(self) -> None:
         """Crash and start again on the same data and port."""
         self.kill()
         self.start()
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self) -> AbstractContextManager[None]:
         """Answer nothing within the block, with every connection left open."""
-        os.kill(self.pid, signal.SIGSTOP)
-        family = [self.pid, *_children(self.pid)]
-        try:
-            for member in family:
-                _signal(member, signal.SIGSTOP)
-            yield
-        finally:
-            for member in family:
-                _signal(member, signal.SIGCONT)
+        return frozen(lambda: [self.pid, *_children(self.pid)])
 
     def _answers(self) -> bool:
         try:
@@ -140,18 +126,3 @@ def _account(name: str) -> pwd.struct_passwd | None:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _signal(pid: int, which: signal.Signals) -> None:
-    try:
-        os.kill(pid, which)
-    except ProcessLookupError:
-        return
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

@@ -139,6 +139,12 @@ def test_the_database_of_a_url_without_one_is_fraud():
     assert MongoStore("mongodb://127.0.0.1:1").database.name == "MongoDB 127.0.0.1:1/fraud"
 
 
+def test_no_url_can_make_mongodb_acknowledge_before_it_is_durable():
+    store = MongoStore("mongodb://127.0.0.1:1/fraud?w=0&journal=false")
+
+    assert store.database["flags"].write_concern.document == {"w": "majority", "j": True}
+
+
 def test_a_locked_sqlite_file_fails_calls_in_time(tmp_path: Path):
     store = SqlStore(f"sqlite:///{tmp_path}/flags.db", 0.2)
     store.prepare()

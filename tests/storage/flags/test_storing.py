@@ -1,8 +1,10 @@
 """What every flag store promises to whoever writes."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +24,13 @@ def flagged_by_counts(store: FlagStore) -> tuple[int, int, int]:
     """Flags by the count, by the buckets and by the users, which must always agree."""
     buckets = store.flags_per_bucket(the_day(), 60)["flags"].sum()
     return store.flag_count(the_day()), int(buckets), int(store.top_users(the_day(), 1_000)["flags"].sum())
+
+
+def at_once(*calls: Callable[[], None]) -> None:
+    """Run each in a thread of its own; the first failure is the test's."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        for done in [pool.submit(call) for call in calls]:
+            done.result()
 
 
 def test_a_flag_comes_back_whole(store: FlagStore):
@@ -158,23 +167,23 @@ def test_what_only_looks_odd_is_stored(store: FlagStore):
 @pytest.mark.parametrize(
     ("offsets", "kept"),
     [
-        pytest.param([5, 9], 9, id="a newer one replaces"),
-        pytest.param([9, 5], 9, id="an older one changes nothing"),
-        pytest.param([9, 9], 9, id="the same one is harmless"),
-        pytest.param([5, 9, 7, 12, 5], 12, id="the newest of many stays"),
+        pytest.param([5, 9], 1, id="a newer one replaces"),
+        pytest.param([9, 5], 0, id="an older one changes nothing"),
+        pytest.param([9, 9], 0, id="the same one is harmless"),
+        pytest.param([5, 9, 7, 12, 12, 5], 3, id="the newest of many stays"),
     ],
 )
 @pytest.mark.parametrize(
     "at_once", [pytest.param(False, id="in calls of their own"), pytest.param(True, id="in one call")]
 )
 def test_a_minute_is_replaced_by_higher_offsets_only(store: FlagStore, offsets: list[int], kept: int, at_once: bool):
-    minutes = [a_minute(offset, dead={f"up-to-{offset}": 1}) for offset in offsets]
+    minutes = [a_minute(offset, dead={f"number-{number}": 1}) for number, offset in enumerate(offsets)]
 
     for call in [minutes] if at_once else [[minute] for minute in minutes]:
         store.store([], call)
 
     [row] = store.minutes(NOON, NOON + timedelta(minutes=1)).to_dict("records")
-    assert (row["up_to_offset"], row["seen"], row["dead"]) == (kept, kept + 1, {f"up-to-{kept}": 1})
+    assert (row["up_to_offset"], row["dead"]) == (offsets[kept], {f"number-{kept}": 1})
 
 
 def test_minutes_of_other_logs_groups_partitions_and_times_stand_beside_each_other(store: FlagStore):
@@ -277,17 +286,29 @@ def test_writers_that_store_the_same_at_once_leave_one_each(place: Place, store:
             minutes = [a_minute(offset, minute=NOON + timedelta(minutes=number)) for number in range(5)]
             refused.extend(writer.store(order, minutes))
 
-    threads = [
-        threading.Thread(target=write, args=(writer, order, last))
-        for last, (writer, order) in enumerate(zip(writers, orders, strict=True))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(
+        *[partial(write, writer, order, last) for last, (writer, order) in enumerate(zip(writers, orders, strict=True))]
+    )
 
     for writer in writers:
         writer.close()
     assert refused == []
     assert flagged_by_counts(store) == (40, 40, 40)
     assert store.minutes(NOON, NOON + timedelta(hours=1))["up_to_offset"].tolist() == [4] * 5
+
+
+def test_of_minutes_that_several_write_first_at_once_the_newest_stay(place: Place, store: FlagStore):
+    moments = [NOON + timedelta(minutes=number) for number in range(60)]
+    writers = [place.connect() for _writer in range(4)]
+    start = threading.Barrier(len(writers))
+
+    def write(writer: FlagStore, offset: int) -> None:
+        writer.flag_count(the_day())  # connects
+        start.wait()
+        writer.store([], [a_minute(offset, minute=moment) for moment in moments])
+
+    at_once(*[partial(write, writer, offset) for offset, writer in enumerate(writers)])
+
+    for writer in writers:
+        writer.close()
+    assert store.minutes(NOON, NOON + timedelta(hours=1))["up_to_offset"].tolist() == [3] * 60
