@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.services.server import Unavailable
+
+# How long an example takes says something about the machine, not about the product.
+settings.register_profile("fraudstream", deadline=None, print_blob=True)
+settings.load_profile("fraudstream")
 
 COMPONENTS = ("kafka", "mongo_wire", "postgres", "chromium")
 VARIABLE_BY_COMPONENT = {
@@ -41,7 +46,7 @@ class Existing:
         """Skip the test: this server is not ours to stop."""
         pytest.skip(f"{self.bootstrap} is not ours to stop")
 
-    kill = restart = stop
+    kill = restart = frozen = stop
 
 
 @pytest.fixture(scope="session")

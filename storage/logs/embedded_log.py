@@ -30,9 +30,13 @@ class EmbeddedLog:
 
     embedded = True
 
-    def __init__(self, folder: Path) -> None:
-        """Open the log, and make it when the folder has none. Raises LogError."""
+    def __init__(self, folder: Path, clock: Callable[[], int] | None = None) -> None:
+        """Open the log, and make it when the folder has none. Raises LogError.
+
+        A simulated `clock` (microseconds) gives append times to every publisher that brings none of its own.
+        """
         self._folder = folder
+        self._clock = clock
         self._file = EmbeddedFile(folder)
         self._lock = threading.Lock()
 
@@ -91,7 +95,7 @@ class EmbeddedLog:
 
         The log's clock never goes back, over all topics: publish simulated history before anything by the real clock.
         """
-        return EmbeddedPublisher(EmbeddedFile(self._folder), clock)
+        return EmbeddedPublisher(EmbeddedFile(self._folder), clock or self._clock)
 
     def group_reader(self, topic: str, group: str, member: str | None = None) -> EmbeddedGroupReader:
         """Become the group's one member. Raises LogError naming the holder when there is another."""

@@ -13,10 +13,13 @@ from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 
 from fraud.batch import Polled
 from fraud.columns import Ints
+from fraud.errors import LogError
 from storage.logs.kafka_connection import KafkaConnection
 from storage.logs.log import Assignment
 
-COMMIT_SECONDS = 30.0
+# A commit in the middle of a rebalance waits for the slowest other member, which may be rebuilding state.
+COMMIT_SECONDS = 300.0
+LEARN_SECONDS = 30.0
 
 OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,
@@ -54,6 +57,7 @@ class KafkaGroupReader:
                 **connection.options(), **OPTIONS, group_id=group, group_instance_id=member
             )
             self._consumer.subscribe([topic], listener=_Listener(self._consumer, self._changes))
+            self._learn_partitions()
 
     def poll(self, timeout_ms: int, max_records: int) -> Polled:
         """Records of assigned, unpaused, positioned partitions; empty after the timeout."""
@@ -127,6 +131,18 @@ class KafkaGroupReader:
         """Leave the group; a static member stays known to it until its session ends."""
         with self._connection.translated("leaving the group"):
             self._consumer.close(autocommit=False, timeout_ms=5_000)
+
+    def _learn_partitions(self) -> None:
+        """Make sure that the client knows the topic before it joins.
+
+        An answer to its earlier question, about no topic, can come after `subscribe` and be taken for the one to ours: then the
+        group's leader assigns nothing, to anybody, until metadata is refreshed minutes later.
+        """
+        deadline = time.monotonic() + LEARN_SECONDS
+        while not self._consumer.partitions_for_topic(self._topic):
+            if time.monotonic() > deadline:
+                raise LogError(f"Kafka does not tell the partitions of topic {self._topic}")
+            time.sleep(0.1)
 
     def _settle(self) -> None:
         """Let a rebalance finish without taking records."""
