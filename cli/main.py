@@ -93,3 +93,7 @@ def _root() -> None:
 
 
 _root.__doc__ = HELP
+
+
+if __name__ == "__main__":
+    main()

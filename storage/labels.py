@@ -5,7 +5,7 @@ asks as of a day gets what was known on that day.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -84,6 +84,13 @@ def load(root: str | Path, as_of: datetime, verdicts: pd.DataFrame | pa.Table | 
         tables.append(_verdicts(verdicts))
     known = pa.concat_tables(tables or [SCHEMA.empty_table()]).to_pandas()
     return _resolved(known[known["reported_at"] <= moment])
+
+
+def read_tables(root: str | Path) -> Iterator[pa.Table]:
+    """Every label as it was reported, a table for each part; none where nothing was ever reported."""
+    folder = Folder.at(root) / FOLDER
+    for path in folder.parts():
+        yield _read(folder, path)
 
 
 def table_of(labels: Iterable[Label]) -> pa.Table:
