@@ -4,10 +4,10 @@
 >>> kinds = {"amount": ColumnKind.NUMBER, "new_device": ColumnKind.BOOLEAN}
 >>> condition("amount > 100 AND new_device", kinds).columns
 ('amount', 'new_device')
->>> condition("amout > 100", kinds)
+>>> condition("amounts > 100", kinds)
 Traceback (most recent call last):
     ...
-fraud.errors.ExpressionError: unknown column amout, did you mean amount?
+fraud.errors.ExpressionError: unknown column amounts, did you mean amount?
 
 What is not listed in `fraud.grammar.READERS` is refused by name: an aggregate, a window, a subquery or a clock would make a
 decision depend on more than the payment and its features, and a replay would decide otherwise.

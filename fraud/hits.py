@@ -1,8 +1,7 @@
 """What a rule says of a batch: where it fires, what it saw, and what would have passed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -12,9 +11,11 @@ Words = Callable[[int], tuple[str, str]]
 """Reason and counterfactual of one row, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hits:
-    """One rule's answer for n payments. The numbers mean something only where `mask` is True."""
+class Hits(NamedTuple):
+    """One rule's answer for n payments. The numbers mean something only where `mask` is True.
+
+    A tuple: one is made for every rule and batch, and a frozen dataclass takes longer to make.
+    """
 
     mask: Bools
     """Where the rule fires: bool, shape (n,)."""
@@ -47,7 +48,7 @@ class Hits:
     @classmethod
     def unbounded(cls, mask: Bools, words: Words) -> Self:
         """Hits for which no single number says what would have passed."""
-        return replace(cls.none(mask), has_passes_at=np.zeros(len(mask), np.bool_), words=words)
+        return cls.none(mask)._replace(has_passes_at=np.zeros(len(mask), np.bool_), words=words)
 
     @classmethod
     def where(

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from fraud.batch import Batch, Mark
@@ -42,6 +43,10 @@ class Rule(BaseModel):
         )
 
     def attempts(self, batch: Batch, columns: Columns) -> Bools:
-        """Where a built-in rule judges: attempts of its segment."""
+        """Where a built-in rule judges: attempts of its segment. Bool, shape (n,)."""
         attempts = batch.has(Mark.ATTEMPT)
         return attempts if self.segment is None else attempts & self.segment.holds(columns)
+
+    def narrowed(self, mask: Bools, batch: Batch, columns: Columns) -> Bools:
+        """A mask without what a built-in rule does not judge; most batches hold nothing to narrow."""
+        return mask & self.attempts(batch, columns) if np.count_nonzero(mask) else mask

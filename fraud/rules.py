@@ -35,11 +35,14 @@ class HighAmount(Rule):
 
     def check(self, batch: Batch, columns: Columns) -> Hits:
         """Hold amounts against the limit of their currency, in minor units."""
-        judged = self.attempts(batch, columns)
         limits = self._limit_by_currency[batch.currency]
-        mask = judged & (batch.amount > limits)
-        without_limit: Bools = judged & (limits == _NO_LIMIT)
-        if not mask.any():
+        mask: Bools = batch.amount > limits
+        without_limit: Bools = limits == _NO_LIMIT
+        if not np.count_nonzero(mask | without_limit):
+            return Hits.none(mask)
+        judged = self.attempts(batch, columns)
+        mask, without_limit = mask & judged, without_limit & judged
+        if not np.count_nonzero(mask):
             return Hits.none(mask, without_limit)
         amounts, thresholds = columns.number("amount").values, self._major_limit_by_currency[batch.currency]
 
@@ -81,11 +84,11 @@ class HighFrequency(Rule):
 
     def check(self, batch: Batch, columns: Columns) -> Hits:
         """Count this payment together with the user's earlier ones in the window."""
-        counts = columns.number(f"count_{self.window}").values + 1.0
-        mask = self.attempts(batch, columns) & (counts > self.limit)
-        if not mask.any():
+        earlier = columns.number(self._column).values
+        mask = self.narrowed(earlier >= self.limit, batch, columns)
+        if not np.count_nonzero(mask):
             return Hits.none(mask)
-        span = self.window.words
+        counts, span = earlier + 1.0, self.window.words
 
         def words(row: int) -> tuple[str, str]:
             return (
@@ -98,6 +101,10 @@ class HighFrequency(Rule):
     def in_words(self) -> str:
         """What it flags."""
         return f"the payment that makes more than {self.limit} in {self.window.words}"
+
+    @cached_property
+    def _column(self) -> str:
+        return f"count_{self.window.value}"
 
 
 class UnusualHour(Rule):
@@ -121,12 +128,13 @@ class UnusualHour(Rule):
     def check(self, batch: Batch, columns: Columns) -> Hits:
         """Look at the local hour; a payment whose hour, or whose user's habit, is unknown is no hit."""
         hours, shares = columns.number("hour"), columns.number("hour_share_30d")
-        mask = self.attempts(batch, columns)
-        if self.between is not None:
-            mask = mask & clock(self.between)[hours.values.astype(np.int64)] & hours.present
+        mask = hours.present
         if self.share_below is not None:
-            mask = mask & (shares.values < self.share_below) & shares.present
-        if not mask.any():
+            mask = mask & shares.present & (shares.values < self.share_below)
+        if self.between is not None:
+            mask = mask & clock(self.between)[hours.values.astype(np.int64)]
+        mask = self.narrowed(mask, batch, columns)
+        if not np.count_nonzero(mask):
             return Hits.none(mask)
         words = self._words(hours.values, shares.values)
         if self.share_below is not None:
@@ -166,9 +174,9 @@ class GeoMismatch(Rule):
     def check(self, batch: Batch, columns: Columns) -> Hits:
         """Hold distance and speed since the previous physical place against the limits."""
         km, kmh = columns.number("km_since_place"), columns.number("kmh_since_place")
-        far_and_fast = (km.values >= self.min_km) & (kmh.values > self.max_kmh) & km.present & kmh.present
-        mask = self.attempts(batch, columns) & far_and_fast
-        if not mask.any():
+        far_and_fast = (kmh.values > self.max_kmh) & (km.values >= self.min_km) & km.present & kmh.present
+        mask = self.narrowed(far_and_fast, batch, columns)
+        if not np.count_nonzero(mask):
             return Hits.none(mask)
         seconds = columns.number("seconds_since_place")
 
@@ -196,9 +204,9 @@ class Expression(Rule):
     def check(self, _batch: Batch, columns: Columns) -> Hits:
         """Evaluate the condition; unknown is no hit."""
         mask = self.condition.holds(columns)
-        if self.segment is not None:
+        if self.segment is not None and np.count_nonzero(mask):
             mask = mask & self.segment.holds(columns)
-        if not mask.any():
+        if not np.count_nonzero(mask):
             return Hits.none(mask)
         decisive = self.condition.decisive
         if decisive is None:

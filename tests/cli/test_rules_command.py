@@ -50,15 +50,15 @@ def test_check_takes_the_shipped_file_by_default(fraud):
 
 
 def test_check_says_one_line_for_each_mistake(fraud, file):
-    file.write_text(GOOD.replace("limit:", "limt:") + "  - {id: large, kind: high_frequncy}\n")
+    file.write_text(GOOD.replace("limit:", "limits:") + "  - {id: large, kind: high_frequent}\n")
 
     outcome = fraud("rules", "check", str(file))
 
     assert outcome.code == 2
     assert outcome.out == ""
     assert outcome.err.splitlines() == [
-        f"{file}:6: rules[0].limt: unknown field, did you mean limit?",
-        f"{file}:7: rules[1]: unknown kind high_frequncy, did you mean high_frequency?",
+        f"{file}:6: rules[0].limits: unknown field, did you mean limit?",
+        f"{file}:7: rules[1]: unknown kind high_frequent, did you mean high_frequency?",
         f"{file}:7: rules[1].id: 'large' is already the id of rules[0]",
     ]
 

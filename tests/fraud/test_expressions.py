@@ -239,7 +239,7 @@ def test_what_is_absent_is_never_a_hit(text: str, values: dict[str, Value], expe
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        pytest.param("amout > 1", "unknown column amout, did you mean amount?", id="a misspelt column"),
+        pytest.param("amounts > 1", "unknown column amounts, did you mean amount?", id="a misspelt column"),
         pytest.param("Amount > 1", "did you mean amount?", id="a column in another case"),
         pytest.param('country = "NL"', "single quotes: 'NL'", id="double quotes around a text"),
         pytest.param("t.amount > 1", "names a table", id="a column of a table"),

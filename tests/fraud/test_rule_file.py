@@ -61,21 +61,21 @@ RULE = "rules:\n  - id: large\n    kind: high_amount\n    limit: {EUR: 1000}\n"
     [
         pytest.param("rule: []\n", "3: rule: unknown field, did you mean rules?", id="a misspelt part"),
         pytest.param(
-            RULE + "    limt: 3\n", "7: rules[0].limt: unknown field, did you mean limit?", id="a misspelt field"
+            RULE + "    limits: 3\n", "7: rules[0].limits: unknown field, did you mean limit?", id="a misspelt field"
         ),
         pytest.param(
-            RULE.replace("limit", "limt"),
-            "6: rules[0].limt: unknown field, did you mean limit?",
+            RULE.replace("limit", "limits"),
+            "6: rules[0].limits: unknown field, did you mean limit?",
             id="a misspelt field that is needed",
         ),
         pytest.param(
-            RULE + "    sevrity: low\n",
-            "7: rules[0].sevrity: unknown field, did you mean severity?",
+            RULE + "    severities: low\n",
+            "7: rules[0].severities: unknown field, did you mean severity?",
             id="a misspelt common field",
         ),
         pytest.param(
-            RULE.replace("high_amount", "high_amonut"),
-            "4: rules[0]: unknown kind high_amonut, did you mean high_amount?",
+            RULE.replace("high_amount", "high_amounts"),
+            "4: rules[0]: unknown kind high_amounts, did you mean high_amount?",
             id="a misspelt kind",
         ),
         pytest.param(
@@ -128,8 +128,8 @@ RULE = "rules:\n  - id: large\n    kind: high_amount\n    limit: {EUR: 1000}\n"
             id="an amount without a currency",
         ),
         pytest.param(
-            RULE + "    segment: chanel = 'pos'\n",
-            "7: rules[0].segment: unknown column chanel, did you mean channel?",
+            RULE + "    segment: channels = 'pos'\n",
+            "7: rules[0].segment: unknown column channels, did you mean channel?",
             id="a misspelt column",
         ),
         pytest.param(
