@@ -32,8 +32,8 @@ class Settings:
     """How to train. The defaults are what `fraud train` uses."""
 
     trees: int = 100
-    learning_rate: float = 0.1
-    leaves: int = 16
+    learning_rate: float = 0.05
+    leaves: int = 8
     rows_per_leaf: int = 20
     l2: float = 1.0
     calibration: Method = Method.SIGMOID
