@@ -253,11 +253,7 @@ class _Known(NamedTuple):
     """How one kind of node is read, and which arguments of it are understood."""
 
     read: Callable[[Reader, exp.Expr], Term]
-    arguments: frozenset[str] = frozenset({"this", "expression"})
-
-
-def _arguments(*names: str) -> frozenset[str]:
-    return frozenset(names)
+    arguments: tuple[str, ...] = ("this", "expression")
 
 
 OPERATOR: dict[type[exp.Expr], str] = {
@@ -281,23 +277,23 @@ _COLUMN_TERM: dict[ColumnKind, Callable[[str], Term]] = {
     ColumnKind.TEXT: text_column,
 }
 READERS: dict[type[exp.Expr], _Known] = {
-    exp.Column: _Known(_column, _arguments("this")),
-    exp.Literal: _Known(_literal, _arguments("this", "is_string")),
-    exp.Boolean: _Known(lambda _reader, node: truth_literal(node.this), _arguments("this")),
-    exp.Paren: _Known(lambda reader, node: reader.term(node.this), _arguments("this")),
+    exp.Column: _Known(_column, ("this",)),
+    exp.Literal: _Known(_literal, ("this", "is_string")),
+    exp.Boolean: _Known(lambda _reader, node: truth_literal(node.this), ("this",)),
+    exp.Paren: _Known(lambda reader, node: reader.term(node.this), ("this",)),
     exp.And: _Known(_and),
     exp.Or: _Known(_or),
-    exp.Not: _Known(lambda reader, node: negated(reader.truth(node.this)), _arguments("this")),
+    exp.Not: _Known(lambda reader, node: negated(reader.truth(node.this)), ("this",)),
     **dict.fromkeys(OPERATOR, _Known(_comparison)),
-    **dict.fromkeys(_UFUNC, _Known(_arithmetic, _arguments("this", "expression", "safe"))),
-    exp.Neg: _Known(lambda reader, node: each(np.negative, reader.number(node.this)), _arguments("this")),
-    exp.Abs: _Known(lambda reader, node: each(np.abs, reader.number(node.this)), _arguments("this")),
-    exp.Least: _Known(_extreme, _arguments("this", "expressions", "ignore_nulls")),
-    exp.Greatest: _Known(_extreme, _arguments("this", "expressions", "ignore_nulls")),
-    exp.In: _Known(_in, _arguments("this", "expressions")),
-    exp.Between: _Known(_between, _arguments("this", "low", "high")),
-    exp.Like: _Known(_like, _arguments("this", "expression", "negate")),
+    **dict.fromkeys(_UFUNC, _Known(_arithmetic, ("this", "expression", "safe"))),
+    exp.Neg: _Known(lambda reader, node: each(np.negative, reader.number(node.this)), ("this",)),
+    exp.Abs: _Known(lambda reader, node: each(np.abs, reader.number(node.this)), ("this",)),
+    exp.Least: _Known(_extreme, ("this", "expressions", "ignore_nulls")),
+    exp.Greatest: _Known(_extreme, ("this", "expressions", "ignore_nulls")),
+    exp.In: _Known(_in, ("this", "expressions")),
+    exp.Between: _Known(_between, ("this", "low", "high")),
+    exp.Like: _Known(_like, ("this", "expression", "negate")),
     exp.Is: _Known(_is),
-    exp.Case: _Known(_case, _arguments("this", "ifs", "default")),
-    exp.Coalesce: _Known(_coalesce, _arguments("this", "expressions")),
+    exp.Case: _Known(_case, ("this", "ifs", "default")),
+    exp.Coalesce: _Known(_coalesce, ("this", "expressions")),
 }

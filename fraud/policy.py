@@ -257,6 +257,8 @@ def _foreign(record: dict[str, Any], content: dict[str, Any]) -> Policy:
 
 
 def _policy(record: dict[str, Any], content: dict[str, Any]) -> Policy:
+    if not all(isinstance(content.get(name), str | None) for name in ("model", "label_memory")):
+        raise PolicyError("its model or label memory is no name")
     try:
         return Policy(
             rules=RuleSet.model_validate(content["rules"]),

@@ -223,6 +223,8 @@ def test_a_condition_does_not_depend_on_batch_cuts(sql: Sql, rows: list[dict[str
         pytest.param("GREATEST(amount, 7) > 5", {"amount": None}, False, id="GREATEST of an absent value is absent"),
         pytest.param("country LIKE 'n%'", {"country": "NL"}, False, id="LIKE minds case"),
         pytest.param("country LIKE '_L'", {"country": "NL"}, True, id="_ is one character"),
+        pytest.param("country LIKE 'N%L_'", {"country": "N\nL\n"}, True, id="% and _ run over line ends"),
+        pytest.param(f"country LIKE '{'%a' * 30}%c'", {"country": "a" * 256}, False, id="a pattern that would try for ever"),
         pytest.param("country NOT LIKE 'N%'", {"country": "NL"}, False, id="NOT LIKE is not LIKE"),
         pytest.param("mcc BETWEEN '5000' AND '5999'", {"mcc": "5411"}, True, id="texts have an order"),
         pytest.param("NOT amount > 5 AND new_device", {"amount": 1.0, "new_device": True}, True, id="NOT binds closer than AND"),
