@@ -167,7 +167,7 @@ def test_a_mistake_names_line_path_and_what_was_probably_meant(read, text, said)
 
 
 def test_every_mistake_is_told_in_the_order_of_the_file(read):
-    told = mistakes(read, MINIMAL + "tokenise: [city]\nlabel: {colum: F}\nplace: {}\n")
+    told = mistakes(read, MINIMAL + "tokenise: [city]\nlabel: {columns: F}\nplace: {}\n")
 
     assert [line.split(":")[1] for line in told] == sorted(line.split(":")[1] for line in told)
     assert len(told) >= 4
