@@ -16,16 +16,20 @@ CACHE = Path(__file__).parents[2] / ".cache"
 # Fast start and a small footprint; full optimisation would pay off only after the tests are over.
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xms64m", "-Xmx320m", "-XX:-UsePerfData")
 
+USER, PASSWORD = "fraud", "only-for-tests"
+
 # One partition and replica for what Kafka keeps for itself; quick fencing, so a killed broker is back within seconds.
 PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
-listeners=CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=CLIENT://127.0.0.1:{port}
+listeners=CLIENT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=CLIENT://127.0.0.1:{port},SASL://127.0.0.1:{sasl_port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENT:PLAINTEXT,SASL:SASL_PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 log.dirs={folder}/data
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -51,12 +55,15 @@ background.threads=2
 class Broker:
     """One broker; `kill` and `restart` keep its data."""
 
-    def __init__(self, folder: Path, port: int, controller_port: int) -> None:
+    def __init__(self, folder: Path, port: int, sasl_port: int, controller_port: int) -> None:
         """Format the storage and describe the server."""
         self.bootstrap = f"127.0.0.1:{port}"
+        self.sasl_bootstrap = f"127.0.0.1:{sasl_port}"
+        """Asks for USER and PASSWORD by SCRAM-SHA-512."""
         self._port = port
         self._properties = folder / "server.properties"
-        self._properties.write_text(PROPERTIES.format(port=port, controller_port=controller_port, folder=folder))
+        ports = {"port": port, "sasl_port": sasl_port, "controller_port": controller_port}
+        self._properties.write_text(PROPERTIES.format(**ports, folder=folder))
         self._java = [_required("java"), *JVM, "-cp", f"{_jars()}/*"]
         self._format()
         self._server = Server("kafka", [*self._java, "kafka.Kafka", str(self._properties)], folder)
@@ -86,14 +93,15 @@ class Broker:
     def _format(self) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         arguments = ["format", "--standalone", "-t", cluster_id, "-c", str(self._properties)]
+        arguments += ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
         subprocess.run([*self._java, "kafka.tools.StorageTool", *arguments], check=True, capture_output=True)
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Broker]:
     """A started broker with its data under `folder`; Unavailable when Java or its jars cannot be had."""
-    with free_port() as port, free_port() as controller_port:
-        broker = Broker(folder, port, controller_port)
+    with free_port() as port, free_port() as sasl_port, free_port() as controller_port:
+        broker = Broker(folder, port, sasl_port, controller_port)
         try:
             broker.start()
             yield broker

@@ -10,8 +10,10 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from fraud.errors import LogError, PoisonedError
 from storage.logs.copying import import_topics
+from storage.logs.kafka_connection import KafkaSecurity
 from storage.logs.kafka_log import KafkaLog
 from storage.logs.log import Topic
+from tests.services.kafka import PASSWORD, USER, Broker
 from tests.services.server import free_port
 from tests.storage.logs.traffic import everything, join, make, poll_values, publish, until
 
@@ -46,9 +48,11 @@ def following(reader, held: set[int]) -> Iterator[None]:
 
     polling = threading.Thread(target=poll_on)
     polling.start()
-    yield
-    is_over.set()
-    polling.join()
+    try:
+        yield
+    finally:
+        is_over.set()
+        polling.join()
 
 
 def test_partitions_move_between_members_without_stopping_the_others(kafka_log, topic):
@@ -231,6 +235,38 @@ def test_a_topic_kept_by_senders_clocks_is_a_problem(kafka_log, admin):
     resource.configs = {"message.timestamp.type": "LogAppendTime"}
     admin.alter_configs([resource])
     assert "topic `transactions` is not kept by LogAppendTime: decisions would depend on senders' clocks" in problems
+
+
+@pytest.fixture
+def sasl_bootstrap(kafka) -> str:
+    if not isinstance(kafka, Broker):
+        pytest.skip(f"{kafka.bootstrap} is not ours: its passwords are not known")
+    return kafka.sasl_bootstrap
+
+
+def test_a_password_opens_the_log(sasl_bootstrap, topic):
+    security = KafkaSecurity(protocol="SASL_PLAINTEXT", username=USER, password=PASSWORD)
+    log = KafkaLog(sasl_bootstrap, security)
+    make(log, topic)
+
+    publish(log, topic, [b"value"])
+    reader = log.group_reader(topic, topic)
+    join(reader)
+
+    assert poll_values(reader, 1) == [b"value"]
+    assert PASSWORD not in repr(security)
+    reader.close()
+    log.close()
+
+
+def test_a_wrong_password_is_one_line_that_does_not_show_it(sasl_bootstrap):
+    security = KafkaSecurity(protocol="SASL_PLAINTEXT", username=USER, password="wrong-one")
+
+    with pytest.raises(LogError, match="password") as raised:
+        KafkaLog(sasl_bootstrap, security, patience_ms=3_000).partitions("transactions")
+
+    assert "wrong-one" not in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_broker_that_is_not_there_is_one_line():
