@@ -61,8 +61,8 @@ def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
     ("text", "said"),
     [
         pytest.param(
-            MINIMAL + "curency: EUR\n",
-            "mapping.yaml:2: curency: unknown key curency; did you mean currency?",
+            MINIMAL + "currencies: EUR\n",
+            "mapping.yaml:2: currencies: unknown key currencies; did you mean currency?",
             id="an unknown key",
         ),
         pytest.param(
