@@ -165,8 +165,8 @@ def test_a_mapping_that_fits_no_row_is_refused(opened, columns, said):
     ("mapping", "said"),
     [
         pytest.param(
-            MINIMAL.replace("AMOUNT}", "AMUNT}"),
-            "mapping.yaml:1: columns.amount: FILE has no column AMUNT; did you mean AMOUNT?",
+            MINIMAL.replace("AMOUNT}", "AMOUNTS}"),
+            "mapping.yaml:1: columns.amount: FILE has no column AMOUNTS; did you mean AMOUNT?",
             id="a column",
         ),
         pytest.param(
