@@ -1,4 +1,4 @@
-"""Flags and minutes of which a test states only what matters."""
+"""Flags and minutes of which a test states only what matters, and how many a store counts."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 from fraud.decision import Flag, Hit, flag_id
 from fraud.schema import Transaction
-from storage.flags.flag_store import FlagFilter, Minute
+from storage.flags.flag_store import FlagFilter, FlagStore, Minute
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -68,3 +68,9 @@ def the_day(**what_matters: Any) -> FlagFilter:
     """Everything of NOON's day, unless told."""
     since = NOON.replace(hour=0)
     return FlagFilter(**{"since": since, "until": since + timedelta(days=1), **what_matters})
+
+
+def flagged_by_counts(store: FlagStore) -> tuple[int, int, int]:
+    """Flags by the count, by the buckets and by the users, which must always agree."""
+    buckets = store.flags_per_bucket(the_day(), 60)["flags"].sum()
+    return store.flag_count(the_day()), int(buckets), int(store.top_users(the_day(), 1_000)["flags"].sum())
