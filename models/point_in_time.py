@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.compute as pc
 import xxhash
 
 from fraud.batch import Batch, Mark
@@ -25,7 +24,7 @@ from fraud.windows import NO_MOVING, Windows, new_outputs
 from models.scorer import matrix_of
 from models.training_set import TrainingSet
 from storage import labels
-from storage.arrow_rows import batch_of_table
+from storage.arrow_rows import ArrowRows, batch_of_table
 from storage.history import manifests, read_tables
 
 PAYMENT = ["user", "transaction", "event_time"]
@@ -93,12 +92,12 @@ def load(data_dir: str | Path, sight: Sight, on_progress: Callable[[int], None] 
 
 
 def _bounds(data_dir: str | Path) -> tuple[datetime, datetime]:
-    extremes = [
-        pc.min_max(table["event_time"]).as_py() for table in read_tables(data_dir, columns=["event_time"]) if len(table)
-    ]
+    """Earliest and latest event time."""
+    columns = (ArrowRows(table).micros("event_time") for table in read_tables(data_dir, columns=["event_time"]))
+    extremes = [(int(times.min()), int(times.max())) for times in columns if times is not None and len(times)]
     if not extremes:
         raise UsageError(f"the history under {data_dir} holds no payment: `fraud history --out {data_dir}` makes some")
-    return min(found["min"] for found in extremes), max(found["max"] for found in extremes)
+    return moment(min(first for first, _ in extremes)), moment(max(last for _, last in extremes))
 
 
 def _featured(
