@@ -15,6 +15,8 @@ from producer.drafts import NEVER, Drafts
 from producer.population import Population
 from producer.rhythm import HOUR, MINUTE
 
+_WINDOW_PAYMENTS = 50
+_WINDOW_SECONDS = 2.0
 _SCAN_LEAST, _SCAN_MOST = 256, 65_536
 
 
@@ -116,19 +118,22 @@ def moved_to(drafts: Drafts, at: Ints) -> Drafts:
 
 
 def _first_users(drafts: Drafts, count: int) -> Ints:
-    """Rows of the users of the lowest indices, whole users, up to `count` payments; in the order of time."""
-    if len(drafts) <= count:
-        return np.arange(len(drafts))
-    by_user = np.sort(drafts.user)
-    return np.flatnonzero(drafts.user < by_user[count])
+    """Rows of the users of the lowest indices, `count` payments at most; in the order of time."""
+    return np.sort(np.argsort(drafts.user, kind="stable")[:count])
 
 
-def windows(crowd: Crowd, rate: float, speedup: float, real_seconds: float, seconds: float | None) -> Iterator[Drafts]:
-    """Drafts for `real_seconds` of sending at a time, until `seconds` are full; each draft's time is when it is due."""
+def windows(crowd: Crowd, rate: float, speedup: float, seconds: float | None) -> Iterator[Drafts]:
+    """Windows of a rate (per real second) until `seconds` are full; each draft's time is when it is due."""
     sent, passed = 0, 0.0
+    length = window_seconds(rate, speedup)
     while seconds is None or passed < seconds:
-        step = real_seconds if seconds is None else min(real_seconds, seconds - passed)
+        step = length if seconds is None else min(length, seconds - passed)
         passed += step
         count = round(passed * rate) - sent
         sent += count
         yield crowd.window(int(step * speedup * 1_000_000), count)
+
+
+def window_seconds(rate: float, speedup: float) -> float:
+    """Real time of one window: some dozens of payments, so that the users of the population are enough where they can be."""
+    return max(min(_WINDOW_PAYMENTS / rate, 3_600 / speedup), _WINDOW_SECONDS)

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -81,7 +81,7 @@ def quantiles_ms(seconds: Iterable[float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in zip(("p50", "p95", "p99", "max"), found, strict=True)}
 
 
-def ahead(items: Iterable[Item], count: int = 2) -> Iterator[Item]:
+def ahead(items: Iterable[Item], count: int = 2) -> Generator[Item, None, None]:
     """The same items, made by a thread up to `count` before they are asked for. What it raises is raised here."""
     ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(maxsize=count)
     stop = threading.Event()

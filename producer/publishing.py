@@ -9,7 +9,7 @@ import msgspec
 
 from fraud.decision import moment
 from fraud.schema import Label
-from producer.crowd import Crowd, windows
+from producer.crowd import Crowd, window_seconds, windows
 from producer.malformed import broken
 from producer.pacing import Clock, Pace, ahead
 from producer.payments import Payment
@@ -18,8 +18,6 @@ from producer.stream import Reports, events
 from storage.logs.log import LABELS, TRANSACTIONS, USERS, Publisher
 
 _CAUGHT_UP = timedelta(seconds=5)
-_WINDOW_SECONDS = 2.0
-"""Real time that one window of live payments covers."""
 _LEAD = 1.0
 """Seconds until the first payment is due, so that it is ready by then."""
 
@@ -151,7 +149,7 @@ def live(
     start = clock.now() + _LEAD
     simulated = start if how.seconds is None else start - how.seconds * (how.speedup - 1.0)
     crowd = Crowd(population, round(simulated * 1_000_000))
-    drafts = windows(crowd, how.rate, how.speedup, _WINDOW_SECONDS, how.seconds)
+    drafts = windows(crowd, how.rate, how.speedup, how.seconds)
     pace = Pace(how.rate, clock, start)
     try:
         for chunk in ahead(chunk for window in drafts for chunk in population.made(window)):
@@ -165,7 +163,7 @@ def live(
 def _warm_up(population: Population, how: Live, clock: Clock) -> None:
     """Make payments that nobody gets: the first real ones shall not wait for tables and names."""
     crowd = Crowd(population, round(clock.now() * 1_000_000))
-    for window in windows(crowd, how.rate, how.speedup, _WINDOW_SECONDS, _WINDOW_SECONDS):
+    for window in windows(crowd, how.rate, how.speedup, window_seconds(how.rate, how.speedup)):
         for _ in population.made(window):
             pass
 

@@ -17,6 +17,7 @@ _LOOK_EVERY = 0.05
 """Seconds between looks at the newest flags: the resolution of what is measured."""
 _NEWEST = 200
 _MINUTE = 60_000_000
+_CLOCKS_MAY_DIFFER = timedelta(minutes=1)
 _REMEMBERED = 2_000_000
 """Sends whose flags are still waited for."""
 _SURELY_ACKNOWLEDGED = timedelta(seconds=10)
@@ -56,7 +57,7 @@ class Watch:
         self._store = store
         self._log_id = log_id
         self._group = group
-        self._started_at = datetime.now(UTC)
+        self._since = datetime.now(UTC) - _CLOCKS_MAY_DIFFER
         self._sent_at: dict[tuple[int, int], float] = {}
         self._acknowledged: Counter[tuple[int, int]] = Counter()
         self._first_received: int | None = None
@@ -144,7 +145,7 @@ class Watch:
         skip = 0
         while True:
             try:
-                found = self._store.flags(FlagFilter(since=self._started_at, until=until), _NEWEST, skip)
+                found = self._store.flags(FlagFilter(since=self._since, until=until), _NEWEST, skip)
             except StoreError:
                 return  # the store is away for a moment; the next look finds what this one missed, later
             readable_at = time.time()
