@@ -42,6 +42,7 @@ def case_figures(flags: pd.DataFrame, truth: pd.DataFrame) -> CaseFigures:
     Both have the columns user_id, transaction_id, event_time (aware datetimes); truth has `label` too (fraud, legitimate,
     first_party, open). A payment that truth does not list is legitimate.
     """
+    flags, truth = _in_utc(flags), _in_utc(truth)
     flagged = flags[PAYMENT].merge(truth[[*PAYMENT, "label"]].drop_duplicates(PAYMENT), on=PAYMENT, how="left")
     flagged = flagged.assign(
         is_fraud=flagged["label"].eq(LabelValue.FRAUD),
@@ -56,6 +57,12 @@ def case_figures(flags: pd.DataFrame, truth: pd.DataFrame) -> CaseFigures:
         case_recall=float(found.mean()) if len(found) else None,
         false_positive_ratio=good / bad if bad else None,
     )
+
+
+def _in_utc(payments: pd.DataFrame) -> pd.DataFrame:
+    """Event times as microseconds in UTC; a frame without rows gets the types of one with rows."""
+    times = pd.to_datetime(payments["event_time"], utc=True).astype("datetime64[us, UTC]")
+    return payments.assign(event_time=times).astype({"user_id": "str", "transaction_id": "str"})
 
 
 def case_numbers(payments: pd.DataFrame) -> pd.Series:

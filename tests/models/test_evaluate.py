@@ -79,6 +79,23 @@ def test_a_payment_that_truth_does_not_list_is_legitimate():
     assert (told.cases, told.false_positive_ratio) == (2, 1.0)
 
 
+def test_frames_that_nobody_wrote_a_row_into_are_fine():
+    none = pd.DataFrame(columns=["user_id", "transaction_id", "event_time", "label"])
+
+    assert case_figures(none, payments(("ann", 0, "fraud"))).case_recall == 0.0
+    assert case_figures(payments(("ann", 0, "")), none).cases == 1
+    assert case_figures(none, none).cases == 0
+
+
+def test_moments_count_whatever_their_offset_and_resolution():
+    truth = payments(("ann", 0, "fraud"))
+    flags = truth.assign(
+        event_time=truth["event_time"].dt.tz_convert("Asia/Tokyo").astype("datetime64[ns, Asia/Tokyo]")
+    )
+
+    assert case_figures(flags, truth).case_recall == 1.0
+
+
 def test_an_id_used_again_at_another_time_is_another_payment():
     truth = payments(("ann", 0, "fraud"))
     flags = truth.assign(event_time=truth["event_time"] + timedelta(days=3))
