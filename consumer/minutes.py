@@ -86,23 +86,42 @@ class Tally:
         """One partition's stretch cut where a minute ends, oldest first."""
         minutes = self.received_at // MINUTE
         starts = np.flatnonzero(np.diff(minutes, prepend=-1))
-        ends = [*starts[1:].tolist(), len(minutes)]
-        for start, end in zip(starts.tolist(), ends, strict=True):
-            yield self._counts(start, end)
+        ends = np.append(starts[1:], len(minutes))
+        sums = {
+            name: np.add.reduceat(values, starts, dtype=np.int64).tolist() for name, values in self.counters.items()
+        }
+        dead, spend = self._dead(minutes), self._spend(minutes)
+        for place, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+            minute = int(minutes[start])
+            yield Counts(
+                minute=minute * MINUTE,
+                up_to_offset=int(self.offset[end - 1]),
+                seen=end - start,
+                **{name: values[place] for name, values in sums.items()},
+                dead=dead.get(minute, {}),
+                spend=spend.get(minute, {}),
+            )
 
-    def _counts(self, start: int, end: int) -> Counts:
-        return Counts(
-            minute=int(self.received_at[start]) // MINUTE * MINUTE,
-            up_to_offset=int(self.offset[end - 1]),
-            seen=end - start,
-            **{name: int(values[start:end].sum()) for name, values in self.counters.items()},
-            dead=dict(Counter(reason for reason in self.dead[start:end] if reason is not None)),
-            spend=self._spend(start, end),
-        )
+    def _dead(self, minutes: Ints) -> dict[int, dict[str, int]]:
+        """Dead letters by minute and reason."""
+        found: dict[int, dict[str, int]] = {}
+        for minute, reason in zip(minutes.tolist(), self.dead, strict=True):
+            if reason is not None:
+                reasons = found.setdefault(minute, {})
+                reasons[reason] = reasons.get(reason, 0) + 1
+        return found
 
-    def _spend(self, start: int, end: int) -> dict[str, int]:
-        spend, currency = self.spend[start:end], self.currency[start:end]
-        return {code_of(int(number)): int(spend[currency == number].sum()) for number in np.unique(currency[spend > 0])}
+    def _spend(self, minutes: Ints) -> dict[int, dict[str, int]]:
+        """Approved spend by minute and currency, minor units."""
+        spent = np.flatnonzero(self.spend)
+        found: dict[int, dict[str, int]] = {}
+        for minute, number, amount in zip(
+            minutes[spent].tolist(), self.currency[spent].tolist(), self.spend[spent].tolist(), strict=True
+        ):
+            amounts = found.setdefault(minute, {})
+            code = code_of(number)
+            amounts[code] = amounts.get(code, 0) + amount
+        return found
 
 
 @dataclass(slots=True)

@@ -123,6 +123,8 @@ def _read(value: bytes | None, suspicious: bool, intake: Intake) -> tuple[Transa
         transaction, surplus = _STRICT.decode(value), 0
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         transaction, surplus = _read_leniently(value)
+    if b"\\u0000" in value:
+        raise _RefusedError(Reason.SCHEMA, "a NUL character, which no store keeps")
     _check_words(transaction)
     _check_amount(transaction, intake.default_currency)
     return transaction, surplus
@@ -162,27 +164,21 @@ def _refuse_card_numbers(value: bytes, exempt: frozenset[str]) -> None:
 
 def _check_words(transaction: Transaction) -> None:
     """Fixed alphabets, checked by table; and no NUL, which PostgreSQL cannot keep in a text."""
-    for name in ("country", "ip_country"):
-        value = getattr(transaction, name)
-        if value is not None and value not in COUNTRIES:
-            raise _RefusedError(Reason.SCHEMA, f"two capital letters expected - at `$.{name}`")
-    for name in ("mcc", "card_last4"):
-        value = getattr(transaction, name)
-        if value is not None and value not in FOUR_DIGITS:
-            raise _RefusedError(Reason.SCHEMA, f"four digits expected - at `$.{name}`")
-    for name in ("currency", "original_currency"):
-        value = getattr(transaction, name)
-        if value is not None and not is_known(value):
-            raise _RefusedError(Reason.UNKNOWN_CURRENCY, f"not an ISO 4217 code - at `$.{name}`")
+    if not {transaction.country, transaction.ip_country} <= _COUNTRIES_OR_NONE:
+        raise _RefusedError(Reason.SCHEMA, "two capital letters expected - at `$.country` or `$.ip_country`")
+    if not {transaction.mcc, transaction.card_last4} <= _FOUR_DIGITS_OR_NONE:
+        raise _RefusedError(Reason.SCHEMA, "four digits expected - at `$.mcc` or `$.card_last4`")
+    for code in (transaction.currency, transaction.original_currency):
+        if code is not None and not is_known(code):
+            raise _RefusedError(
+                Reason.UNKNOWN_CURRENCY, "not an ISO 4217 code - at `$.currency` or `$.original_currency`"
+            )
     if (transaction.latitude is None) != (transaction.longitude is None):
         raise _RefusedError(Reason.SCHEMA, "latitude and longitude come together - at `$.latitude`")
-    for name in _TEXTS:
-        value = getattr(transaction, name)
-        if value is not None and "\0" in value:
-            raise _RefusedError(Reason.SCHEMA, f"a NUL character - at `$.{name}`")
 
 
-_TEXTS = ("transaction_id", "user_id", "merchant_id", "merchant_name", "terminal_id", "city", "card_token", "device_id")
+_COUNTRIES_OR_NONE = frozenset([None, *COUNTRIES])
+_FOUR_DIGITS_OR_NONE = frozenset([None, *FOUR_DIGITS])
 
 
 def _check_amount(transaction: Transaction, default_currency: str) -> None:
