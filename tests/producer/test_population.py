@@ -14,7 +14,8 @@ from fraud.currencies import decimals
 from fraud.decision import micros
 from fraud.decoding import Intake, decode
 from fraud.schema import Label, Transaction
-from producer.cities import CITIES
+from models.evaluate import average_precision
+from producer.cities import CITIES, Places
 from producer.drafts import NEVER
 from producer.population import Population
 from producer.rhythm import DAY
@@ -188,6 +189,30 @@ def test_cards_are_in_the_city_they_name(transactions):
             assert transaction.country == city.country
         else:
             assert transaction.city is transaction.latitude is None
+
+
+def test_honest_people_do_not_travel_faster_than_planes(payments):
+    places, moves = Places(), []
+    index = {city.name: number for number, city in enumerate(CITIES)}
+    last: dict[str, tuple[int, datetime]] = {}
+    for transaction, truth in payments:
+        if truth.fraud or transaction.city is None:
+            continue
+        city = index[transaction.city]
+        before, at = last.get(transaction.user_id, (city, SINCE))
+        if places.km[before, city] > 100:
+            hours = (transaction.event_time - at) / timedelta(hours=1)
+            moves.append(places.km[before, city] / max(hours, 1 / 60) > 900)
+        last[transaction.user_id] = city, transaction.event_time
+
+    assert len(moves) > 100
+    assert np.mean(moves) < 0.02
+
+
+def test_the_amount_alone_finds_little_of_the_fraud():
+    drafts = Population(seed=7, users=3_000).drafts(np.arange(3_000), micros(SINCE), micros(UNTIL))
+
+    assert average_precision(drafts.fraud.astype(np.int8), drafts.euros) < 0.25
 
 
 def test_there_are_cities_in_many_countries():
