@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import page, queries, table
 from dashboard.colours import colour
-from dashboard.filters import only_user
+from dashboard.filters import link
 from dashboard.periods import clock
 from fraud.decision import Mode
 from fraud.errors import StoreError
@@ -62,9 +62,7 @@ def _head(flag: Mapping[str, Any], person: str) -> None:
     )
     if flag.get("history_incomplete"):
         page.warning("Decided on an incomplete history: part of the last 30 days was missing.")
-    if st.button("Only this user", key="only_user", on_click=only_user, args=(str(flag["user_id"]),)):
-        close()
-        st.rerun()
+    page.button_link("Only this user", link(user=str(flag["user_id"])))
 
 
 def _why(flag: Mapping[str, Any]) -> None:

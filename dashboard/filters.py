@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from dashboard import page
 from dashboard.colours import SEVERITIES
 from dashboard.periods import DEFAULT_PERIOD, PERIODS, Period
 from storage.flags.flag_store import FlagFilter, TimeField
@@ -12,7 +14,7 @@ from storage.flags.flag_store import FlagFilter, TimeField
 REFRESH_SECONDS = {"1 s": 1, "5 s": 5, "30 s": 30, "off": None}
 _DEFAULT_REFRESH = "5 s"
 _CLOCKS = {"received": TimeField.RECEIVED_AT, "event time": TimeField.EVENT_TIME}
-_NARROWING = ("severity", "rule", "user", "country", "min", "q")
+_STAYING = ("period", "clock", "refresh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,20 +92,19 @@ def ask_narrowing(period: str, clock: TimeField, choices: Mapping[str, Sequence[
         min_amount=_ask_min_amount(columns[4]),
         text=_ask_text(columns[5]),
     )
-    columns[6].button("Clear", on_click=clear, disabled=not asked.is_narrowed, width="stretch", key="clear")
+    if asked.is_narrowed:
+        with columns[6]:
+            page.button_link("Clear", link())
     return asked
 
 
-def clear() -> None:
-    """Drop every filter but period and clock."""
-    for key in _NARROWING:
-        st.session_state[key] = None if key == "min" else "" if key == "q" else []
+def link(**narrowing: str) -> str:
+    """The address of this page with its period, clock and refresh, and only these filters.
 
-
-def only_user(user_id: str) -> None:
-    """Narrow the page to one user."""
-    clear()
-    st.session_state["user"] = [user_id]
+    A link, not a change of widgets by the server: a refresh that is on its way would bring the old values back.
+    """
+    kept = {name: st.query_params[name] for name in _STAYING if name in st.query_params}
+    return f"?{urlencode(kept | narrowing)}"
 
 
 def _ask_period(place: st.delta_generator.DeltaGenerator) -> str:

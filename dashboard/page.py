@@ -81,6 +81,11 @@ def warning(text: str) -> None:
     st.html(f'<div class="fs-warn" role="status">{escape(text)}</div>')
 
 
+def button_link(text: str, address: str) -> None:
+    """A link that looks like a button and can be opened beside."""
+    st.html(f'<a class="fs-button" href="{escape(address)}" target="_self">{escape(text)}</a>')
+
+
 def head(text: str, more: str = "", width: Literal["stretch", "content"] = "stretch") -> None:
     """The title of a part of the page."""
     quiet = f' <span class="fs-quiet">{escape(more)}</span>' if more else ""

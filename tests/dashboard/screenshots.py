@@ -6,24 +6,27 @@ Writes live-light.png, live-dark.png, health-light.png, health-dark.png and flag
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from playwright.sync_api import Browser, Page
 
-from tests.dashboard.driving import open_first_flag, open_page, settled
+from tests.dashboard.driving import open_first_flag, open_page, profile, settled
 from tests.services.chromium import running
 
 SIZE = (1440, 1000)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def take(browser: Browser, url: str, folder: Path, size: tuple[int, int] = SIZE) -> list[Path]:
     """Every picture; the answer is the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for scheme in ("light", "dark"):
-        for name, path in (("live", "/"), ("health", "/health")):
-            with open_page(browser, f"{url.rstrip('/')}{path}", scheme=scheme, size=size) as page:
-                written.append(_shoot(page, folder / f"{name}-{scheme}.png"))
-    with open_page(browser, url, scheme="light", size=size) as page:
+    for scheme in SCHEMES:
+        with profile(browser, scheme=scheme, size=size) as context:
+            for name, path in (("live", "/"), ("health", "/health")):
+                with open_page(context, f"{url.rstrip('/')}{path}") as page:
+                    written.append(_shoot(page, folder / f"{name}-{scheme}.png"))
+    with profile(browser, size=size) as context, open_page(context, url) as page:
         open_first_flag(page)
         written.append(_shoot(page, folder / "flag.png"))
     return written
