@@ -19,6 +19,9 @@ from storage.logs.kafka_connection import KafkaSecurity
 from storage.logs.kafka_log import KafkaLog
 from storage.logs.log import DEAD_LETTERS, FLAGS, LABELS, POLICIES, TRANSACTIONS, USERS, Log, Topic
 
+KEEP_DAYS = 60
+"""Days that the log keeps payments: the windows reach back 37, and a consumer may have been away for a while."""
+
 
 def open_log(settings: Settings) -> Log:
     """The log that the settings name. Raises UsageError for an address of another form."""
@@ -43,12 +46,12 @@ def scorer_of(settings: Settings, model_id: str) -> TreeScorer:
 def topics(settings: Settings) -> list[Topic]:
     """Every topic of the product, as `fraud init` makes it."""
     return [
-        Topic(name=TRANSACTIONS, partitions=settings.partitions),
-        Topic(name=LABELS, partitions=settings.partitions),
+        Topic(name=TRANSACTIONS, partitions=settings.partitions, keep_days=KEEP_DAYS),
+        Topic(name=LABELS, partitions=settings.partitions, keep_days=KEEP_DAYS),
         Topic(name=USERS, partitions=1, compacted=True),
         Topic(name=POLICIES, partitions=1, keep_for_ever=True),
-        Topic(name=FLAGS, partitions=settings.partitions),
-        Topic(name=DEAD_LETTERS, partitions=1),
+        Topic(name=FLAGS, partitions=settings.partitions, keep_days=KEEP_DAYS),
+        Topic(name=DEAD_LETTERS, partitions=1, keep_days=KEEP_DAYS),
     ]
 
 

@@ -130,6 +130,8 @@ class KafkaLog:
             configs["cleanup.policy"] = "compact"
         if topic.keep_for_ever:
             configs["retention.ms"] = "-1"
+        elif topic.keep_days is not None:
+            configs["retention.ms"] = str(topic.keep_days * 86_400_000)
         try:
             self._admin.create_topics({topic.name: {"num_partitions": topic.partitions, "configs": configs}})
         except TopicAlreadyExistsError:  # somebody was faster

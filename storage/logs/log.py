@@ -42,6 +42,8 @@ class Topic:
     partitions: int
     compacted: bool = False
     keep_for_ever: bool = False
+    keep_days: int | None = None
+    """How long records are kept; None leaves it to the broker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
