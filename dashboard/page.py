@@ -50,7 +50,7 @@ def _status() -> None:
         st.session_state[_AWAY] = True
         alarm(
             "Store disconnected: nothing on this page is current.",
-            f"{error} The page goes on by itself when the store returns.",
+            f"{error}. The page goes on by itself when the store returns.",
         )
         return
     if st.session_state.pop(_AWAY, False):

@@ -3,7 +3,7 @@
 Raises StoreError when the store does not answer; nothing is cached then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import counters
+from dashboard.breaker import Answer, Breaker
 from dashboard.handover import received
 from dashboard.periods import ALL, Period, floor, period
 from dashboard.stores import open_store
@@ -22,6 +23,10 @@ _FRESH = 0.9
 """Seconds; under the quickest refresh."""
 _SLOW = 30.0
 """For what changes rarely and costs more."""
+_TIMEOUT_S = 5.0
+"""How long one question may take: a page waits for it."""
+_PAUSE_S = 3.0
+"""After a failure, before the next question is put to the store."""
 _SETTLED = timedelta(hours=2)
 """Minute counters older than this hardly change: they are asked for once an hour, a day at a time."""
 _ALL_TIME = FlagFilter(since=datetime(1970, 1, 2, tzinfo=UTC), until=datetime(2200, 1, 1, tzinfo=UTC))
@@ -32,13 +37,22 @@ _PAGE = 2_000
 @st.cache_resource(show_spinner=False)
 def store() -> FlagStore:
     """The one connection of this process."""
-    return open_store(received().store)
+    return open_store(received().store, _TIMEOUT_S)
+
+
+@st.cache_resource(show_spinner=False)
+def _breaker() -> Breaker:
+    return Breaker(_PAUSE_S)
+
+
+def _ask(question: Callable[[FlagStore], Answer]) -> Answer:
+    return _breaker().ask(lambda: question(store()))
 
 
 @st.cache_data(ttl=_FRESH, show_spinner=False)
 def heartbeats() -> list[Heartbeat]:
     """The latest of every process."""
-    return store().heartbeats()
+    return _ask(lambda asked: asked.heartbeats())
 
 
 def arrivals(over: Period, now: datetime) -> pd.DataFrame:
@@ -55,36 +69,36 @@ def arrivals(over: Period, now: datetime) -> pd.DataFrame:
 
 @st.cache_data(ttl=3_600, max_entries=1_000, show_spinner=False)
 def _settled_arrivals(since: datetime, until: datetime, bucket: timedelta) -> pd.DataFrame:
-    return counters.arrivals(store().minutes(since, until), bucket)
+    return counters.arrivals(_ask(lambda asked: asked.minutes(since, until)), bucket)
 
 
 @st.cache_data(ttl=_FRESH, max_entries=100, show_spinner=False)
 def _fresh_arrivals(since: datetime, until: datetime, bucket: timedelta) -> pd.DataFrame:
-    return counters.arrivals(store().minutes(since, until), bucket)
+    return counters.arrivals(_ask(lambda asked: asked.minutes(since, until)), bucket)
 
 
 @st.cache_data(ttl=_FRESH, max_entries=200, show_spinner=False)
 def flags_per_bucket(wanted: FlagFilter, bucket: timedelta) -> pd.DataFrame:
     """Flags and amounts per bucket, severity and currency."""
-    return store().flags_per_bucket(wanted, int(bucket.total_seconds()))
+    return _ask(lambda asked: asked.flags_per_bucket(wanted, int(bucket.total_seconds())))
 
 
 @st.cache_data(ttl=_FRESH, max_entries=200, show_spinner=False)
 def flag_count(wanted: FlagFilter) -> int:
     """How many flags the filter finds."""
-    return store().flag_count(wanted)
+    return _ask(lambda asked: asked.flag_count(wanted))
 
 
 @st.cache_data(ttl=2 * _FRESH, max_entries=200, show_spinner=False)
 def top_users(wanted: FlagFilter, limit: int) -> pd.DataFrame:
     """Users with the most flags."""
-    return store().top_users(wanted, limit)
+    return _ask(lambda asked: asked.top_users(wanted, limit))
 
 
 @st.cache_data(ttl=_SLOW, max_entries=200, show_spinner=False)
 def choices(wanted: FlagFilter) -> dict[str, list[str]]:
     """Rules and countries present in the period."""
-    return store().choices(wanted)
+    return _ask(lambda asked: asked.choices(wanted))
 
 
 def period_of(name: str, time: TimeField, now: datetime) -> Period:
@@ -98,7 +112,7 @@ def period_of(name: str, time: TimeField, now: datetime) -> Period:
 @st.cache_data(ttl=_SLOW, show_spinner=False)
 def extent(time: TimeField) -> tuple[datetime, datetime] | None:
     """From the day of the oldest flag to the end of the newest one's; None where there is none."""
-    days = store().flags_per_bucket(replace(_ALL_TIME, time=time), int(_DAY.total_seconds()))
+    days = _ask(lambda asked: asked.flags_per_bucket(replace(_ALL_TIME, time=time), int(_DAY.total_seconds())))
     if days.empty:
         return None
     return days["bucket"].min().to_pydatetime(), days["bucket"].max().to_pydatetime() + _DAY - timedelta(seconds=1)
@@ -107,17 +121,17 @@ def extent(time: TimeField) -> tuple[datetime, datetime] | None:
 @st.cache_data(ttl=_SLOW, max_entries=200, show_spinner=False)
 def users(user_ids: tuple[str, ...]) -> dict[str, User]:
     """What is known for display."""
-    return store().users(user_ids)
+    return _ask(lambda asked: asked.users(user_ids))
 
 
 def latest(wanted: FlagFilter, limit: int) -> list[dict[str, Any]]:
     """The newest flags, for a snapshot: kept by the page, so never cached here."""
-    return store().flags(wanted, limit)
+    return _ask(lambda asked: asked.flags(wanted, limit))
 
 
 def flag(flag_id: str) -> dict[str, Any] | None:
     """One flag."""
-    return store().flag(flag_id)
+    return _ask(lambda asked: asked.flag(flag_id))
 
 
 def every_flag(flags: FlagStore, wanted: FlagFilter, page_size: int = _PAGE) -> Iterator[dict[str, Any]]:

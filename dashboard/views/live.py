@@ -45,7 +45,8 @@ def show() -> None:
     asked = filters.ask_narrowing(name, clock, _choices(name, clock))
     with top:
         page.status(refresh)
-    if _has_nothing():
+    is_empty = _has_nothing()
+    if is_empty:
         _empty()
     else:
         st.fragment(_figures, run_every=refresh)(asked)
@@ -54,7 +55,8 @@ def show() -> None:
     if opened:
         drawer.drawer(opened)
     elif refresh:
-        st_autorefresh(interval=1_000 * max(refresh, _HEARTBEAT_SECONDS), key="heartbeat")
+        seconds = refresh if is_empty else max(refresh, _HEARTBEAT_SECONDS)
+        st_autorefresh(interval=1_000 * seconds, key="heartbeat")
 
 
 def _figures(asked: Asked) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from cli.dashboard import serving
 from dashboard.handover import Handover
+from dashboard.stores import open_store
 from fraud.decision import Flag
 from fraud.schema import User
 from storage.flags.flag_store import FlagFilter
@@ -406,6 +407,33 @@ def test_a_page_under_another_name_gets_no_data(emptied: Running) -> None:
             answers[name] = connection.getresponse().status
 
     assert answers == {"127.0.0.1": 101, "evil.example": 403}
+
+
+def test_a_mongodb_that_stops_is_said_and_its_return_needs_no_hand(
+    mongo_wire: Any, analyst: BrowserContext, tmp_path: Path
+) -> None:
+    url = f"{mongo_wire.url.rstrip('/')}/dashboard_{tmp_path.name}"
+    store = open_store(url)
+    with ExitStack() as stack:
+        stack.callback(store.close)
+        store.prepare()
+        port = stack.enter_context(free_port())
+        stack.enter_context(serving(Handover(store=url, data_dir=str(tmp_path)), port=port))
+        fill(store, some_flags(3), [minute(A_MINUTE_PAST, seen=400)])
+        store.beat(beat(now()))
+        page = stack.enter_context(open_page(analyst, f"http://127.0.0.1:{port}/?refresh=5+s"))
+        expect(metric(page, "Flagged")).to_have_text("3")
+        alarm = page.get_by_role("alert").filter(has_text="Store disconnected")
+
+        mongo_wire.stop()
+        try:
+            expect(alarm).to_be_visible()
+        finally:
+            mongo_wire.start()
+
+        store.beat(beat(now()))
+        expect(alarm).to_have_count(0)
+        expect(metric(page, "Flagged")).to_have_text("3")
 
 
 def rename(running: Running, old: str, new: str) -> None:
