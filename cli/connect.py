@@ -9,9 +9,8 @@ from pathlib import Path
 import structlog
 
 from cli.settings import Settings
+from fraud.engine import Scorer
 from fraud.errors import UsageError
-from models.artifact import load
-from models.scorer import TreeScorer
 from storage.flags.flag_store import FlagStore
 from storage.flags.stores import open_store as store_of
 from storage.logs.embedded_log import EmbeddedLog
@@ -38,9 +37,11 @@ def open_store(settings: Settings) -> FlagStore:
     return store_of(settings.store.get_secret_value())
 
 
-def scorer_of(settings: Settings, model_id: str) -> TreeScorer:
+def scorer_of(settings: Settings, model_id: str) -> Scorer:
     """A model by id. Raises ModelError when it is missing or damaged."""
-    return TreeScorer(load(settings.data_dir, model_id))
+    from models.scorer import TreeScorer  # most commands score nothing
+
+    return TreeScorer.load(settings.data_dir, model_id)
 
 
 def topics(settings: Settings) -> list[Topic]:

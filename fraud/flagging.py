@@ -9,7 +9,22 @@ from fraud.currencies import code_of, to_major
 from fraud.decision import Flag, Hit, Severity, flag_id, moment
 from fraud.engine import Decisions, Engine
 from fraud.features import values_of
-from fraud.ring import AMOUNT, BITS, EVENT_TIME, MERCHANT, OFFSET, WHERE, Rows
+from fraud.ring import (
+    AMOUNT,
+    BITS,
+    COUNTRY_AT,
+    COUNTRY_MASK,
+    CURRENCY_AT,
+    CURRENCY_MASK,
+    EVENT_TIME,
+    HOUR_AT,
+    HOUR_MASK,
+    MCC_AT,
+    MCC_MASK,
+    MERCHANT,
+    OFFSET,
+    Rows,
+)
 
 CONTEXT = 64
 """Earlier payments of the user that a flag carries."""
@@ -50,10 +65,11 @@ def _hits(decisions: Decisions, row: int) -> tuple[Hit, ...]:
 def _remembered(entries: Rows) -> Iterator[dict[str, Any]]:
     """Payments as memory keeps them: words where it has them, the merchant by its hash."""
     for entry in entries.tolist():
-        bits, where = entry[BITS], entry[WHERE]
-        currency = code_of((bits >> 16) & 0xFFFF)
-        hour = (bits >> 48) & 31
-        country, merchant = where & 0xFFFF, entry[MERCHANT] & _ALL_BITS
+        bits = entry[BITS]
+        currency = code_of((bits >> CURRENCY_AT) & CURRENCY_MASK)
+        hour = (bits >> HOUR_AT) & HOUR_MASK
+        country = ((bits >> COUNTRY_AT) & COUNTRY_MASK) - 1
+        merchant = entry[MERCHANT] & _ALL_BITS
         yield {
             "event_time": moment(entry[EVENT_TIME]),
             "offset": entry[OFFSET],
@@ -63,8 +79,8 @@ def _remembered(entries: Rows) -> Iterator[dict[str, Any]]:
             "attempt": bool(bits & _ATTEMPT),
             "card_present": bool(bits & _CARD_PRESENT),
             "hour": hour - 1 if hour else None,
-            "country": chr(country >> 8) + chr(country & 0xFF) if bits & _HAS_COUNTRY else None,
-            "mcc": f"{(bits >> 32) & 0xFFFF:04}" if bits & _HAS_MCC else None,
+            "country": chr(65 + country // 26) + chr(65 + country % 26) if bits & _HAS_COUNTRY else None,
+            "mcc": f"{(bits >> MCC_AT) & MCC_MASK:04}" if bits & _HAS_MCC else None,
             "merchant": f"{merchant:016x}" if bits & _HAS_MERCHANT else None,
         }
 

@@ -1,6 +1,7 @@
 """The memory of one shard: an open-addressing table of users, and one ring of recent payments for each, in flat arrays.
 
-A ring is a block of rows in the arena, ordered by (event_time, arrival): rows `start + head` to `start + head + length`.
+A ring is a block of rows in the arena, ordered by (event_time, arrival): rows `start + head` to `start + head + length`. A row
+lies in two arrays: what every look back reads (`hot`), and what it seldom does (`cold`); together that is half the memory traffic.
 The kernel never allocates; where it runs out of room it stops before the payment, and `Shard` makes room and goes on.
 """
 
@@ -16,10 +17,22 @@ from fraud.columns import Hashes, Ints
 Rows = npt.NDArray[np.int64]
 """Payments as remembered, shape (n, WIDTH); hashes are kept bit for bit."""
 
-EVENT_TIME, OFFSET, AMOUNT, BITS, TRANSACTION, PAYLOAD, CARD, MERCHANT, DEVICE, PLACE, WHERE = range(11)
-WIDTH: Final = 11
-# BITS: marks 0-15, currency 16-31, mcc 32-47, local hour + 1 from 48 (0: unknown)
-# PLACE: latitude in the upper, longitude in the lower 32 bits; WHERE: country 0-15, UTC offset in minutes + 2048 from 16
+EVENT_TIME, AMOUNT, BITS, TRANSACTION, MERCHANT, DEVICE, OFFSET, PAYLOAD, CARD, PLACE = range(10)
+WIDTH: Final = 10
+HOT: Final = 6
+"""The first columns are hot, the rest is cold."""
+# BITS, from the lowest: marks 11, currency 10, mcc 14, local hour + 1 (0: unknown) 5, country 10, UTC offset in minutes + 1024 11
+# PLACE: latitude in the upper, longitude in the lower 32 bits
+CURRENCY_AT: Final = 11
+MCC_AT: Final = 21
+HOUR_AT: Final = 35
+COUNTRY_AT: Final = 40
+ZONE_AT: Final = 50
+ZONE_ZERO: Final = 1_024
+CURRENCY_MASK: Final = 1_023
+MCC_MASK: Final = 16_383
+HOUR_MASK: Final = 31
+COUNTRY_MASK: Final = 1_023
 
 CAP: Final = 4_096
 """Payments remembered of one user at most."""
@@ -42,7 +55,8 @@ class Memory(NamedTuple):
     """Index into `users` + 1, 0 where free; a power of two long, at most half full."""
     hashes: Hashes
     users: Ints
-    arena: Rows
+    hot: Rows
+    cold: Rows
     used: Ints
     evicted: Rows
     """Rows that left a ring during this batch, with the user's hash and the batch row at which they left."""
@@ -71,11 +85,11 @@ class Shard:
         memory = self.memory
         count = int(memory.used[USERS])
         order = np.argsort(memory.hashes[:count], kind="stable")
-        lengths = _visible_lengths(memory.users, memory.arena, order, horizon)
+        lengths = _visible_lengths(memory.users, memory.hot, order, horizon)
         kept = order[lengths > 0]
         lengths = lengths[lengths > 0]
         dropped = np.where(memory.users[kept, DROPPED] >= horizon, memory.users[kept, DROPPED], NEVER)
-        rows = _gathered(memory.users, memory.arena, kept, lengths)
+        rows = _gathered(memory.users, memory.hot, memory.cold, kept, lengths)
         return memory.hashes[kept], lengths, dropped, rows
 
     def ring(self, user: int) -> Rows:
@@ -85,8 +99,8 @@ class Shard:
         if index < 0:
             return np.empty((0, WIDTH), np.int64)
         start, head, length = (int(memory.users[index, column]) for column in (START, HEAD, LENGTH))
-        rows: Rows = memory.arena[start + head : start + head + length]
-        return rows
+        span = slice(start + head, start + head + length)
+        return np.hstack([memory.hot[span], memory.cold[span]])
 
     def evicted_of(self, user: int) -> Rows:
         """What left this user's ring during the last batch: rows with two more columns, the second the batch row."""
@@ -101,7 +115,8 @@ def empty(users: int, rows: int) -> Memory:
         table=np.zeros(_power_of_two(2 * users), np.int64),
         hashes=np.zeros(users, np.uint64),
         users=np.zeros((users, 5), np.int64),
-        arena=np.empty((rows, WIDTH), np.int64),
+        hot=np.empty((rows, HOT), np.int64),
+        cold=np.empty((rows, WIDTH - HOT), np.int64),
         used=np.zeros(3, np.int64),
         evicted=np.empty((1_024, WIDTH + 2), np.int64),
     )
@@ -156,11 +171,11 @@ def add_user(memory: Memory, user: np.uint64, capacity: int) -> int:  # pragma: 
 def has_room(memory: Memory, index: int) -> bool:  # pragma: no cover
     """Whether one more payment of this user (-1: a new one) surely fits."""
     if index < 0:
-        return bool(memory.used[USERS] < len(memory.hashes) and memory.used[ARENA] + _SMALLEST <= len(memory.arena))
+        return bool(memory.used[USERS] < len(memory.hashes) and memory.used[ARENA] + _SMALLEST <= len(memory.hot))
     user = memory.users[index]
     if user[HEAD] + user[LENGTH] < user[CAPACITY] or user[HEAD] * 4 >= user[CAPACITY]:
         return True
-    return bool(memory.used[ARENA] + 2 * user[CAPACITY] <= len(memory.arena))
+    return bool(memory.used[ARENA] + 2 * user[CAPACITY] <= len(memory.hot))
 
 
 @njit(cache=True, nogil=True)
@@ -169,7 +184,8 @@ def evict(memory: Memory, index: int, row: int, keep: bool) -> None:  # pragma: 
     user = memory.users[index]
     if keep:
         at = memory.used[BURIED]
-        memory.evicted[at, :WIDTH] = memory.arena[user[START] + user[HEAD]]
+        memory.evicted[at, :HOT] = memory.hot[user[START] + user[HEAD]]
+        memory.evicted[at, HOT:WIDTH] = memory.cold[user[START] + user[HEAD]]
         memory.evicted[at, WIDTH] = np.int64(memory.hashes[index])
         memory.evicted[at, WIDTH + 1] = row
         memory.used[BURIED] += 1
@@ -191,23 +207,25 @@ def open_slot(memory: Memory, index: int, position: int) -> int:  # pragma: no c
             memory.used[ARENA] += 2 * user[CAPACITY]
             user[CAPACITY] *= 2
         for row in range(user[LENGTH]):
-            memory.arena[target + row] = memory.arena[source + row]
+            memory.hot[target + row] = memory.hot[source + row]
+            memory.cold[target + row] = memory.cold[source + row]
         user[START] = target
         user[HEAD] = 0
     first: int = user[START] + user[HEAD]
     for row in range(first + user[LENGTH], first + position, -1):
-        memory.arena[row] = memory.arena[row - 1]
+        memory.hot[row] = memory.hot[row - 1]
+        memory.cold[row] = memory.cold[row - 1]
     user[LENGTH] += 1
     return first + position
 
 
 @njit(cache=True, nogil=True)
-def _visible_lengths(users: Ints, arena: Rows, order: Ints, horizon: int) -> Ints:  # pragma: no cover
+def _visible_lengths(users: Ints, hot: Rows, order: Ints, horizon: int) -> Ints:  # pragma: no cover
     """Trim every ring to what is visible; its new length, in the given order of users."""
     lengths = np.empty(len(order), np.int64)
     for place in range(len(order)):
         user = users[order[place]]
-        while user[LENGTH] > 0 and arena[user[START] + user[HEAD], EVENT_TIME] < horizon:
+        while user[LENGTH] > 0 and hot[user[START] + user[HEAD], EVENT_TIME] < horizon:
             user[HEAD] += 1
             user[LENGTH] -= 1
         lengths[place] = user[LENGTH]
@@ -215,12 +233,13 @@ def _visible_lengths(users: Ints, arena: Rows, order: Ints, horizon: int) -> Int
 
 
 @njit(cache=True, nogil=True)
-def _gathered(users: Ints, arena: Rows, kept: Ints, lengths: Ints) -> Rows:  # pragma: no cover
+def _gathered(users: Ints, hot: Rows, cold: Rows, kept: Ints, lengths: Ints) -> Rows:  # pragma: no cover
     rows = np.empty((lengths.sum(), WIDTH), np.int64)
     at = 0
     for place in range(len(kept)):
         first = users[kept[place], START] + users[kept[place], HEAD]
-        rows[at : at + lengths[place]] = arena[first : first + lengths[place]]
+        rows[at : at + lengths[place], :HOT] = hot[first : first + lengths[place]]
+        rows[at : at + lengths[place], HOT:] = cold[first : first + lengths[place]]
         at += lengths[place]
     return rows
 
@@ -245,7 +264,8 @@ def _fill(
     for place in range(len(hashes)):
         index = add_user(memory, hashes[place], capacities[place])
         start = memory.users[index, START]
-        memory.arena[start : start + lengths[place]] = rows[at : at + lengths[place]]
+        memory.hot[start : start + lengths[place]] = rows[at : at + lengths[place], :HOT]
+        memory.cold[start : start + lengths[place]] = rows[at : at + lengths[place], HOT:]
         memory.users[index, LENGTH] = lengths[place]
         memory.users[index, DROPPED] = dropped[place]
         at += lengths[place]

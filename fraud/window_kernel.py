@@ -19,18 +19,28 @@ from fraud.ring import (
     BURIED,
     CAP,
     CARD,
+    COUNTRY_AT,
+    COUNTRY_MASK,
+    CURRENCY_AT,
+    CURRENCY_MASK,
     DEVICE,
     DROPPED,
     EVENT_TIME,
     HEAD,
+    HOT,
+    HOUR_AT,
+    HOUR_MASK,
     LENGTH,
+    MCC_AT,
+    MCC_MASK,
     MERCHANT,
     OFFSET,
     PAYLOAD,
     PLACE,
     START,
     TRANSACTION,
-    WHERE,
+    ZONE_AT,
+    ZONE_ZERO,
     Memory,
     Rows,
     add_user,
@@ -117,7 +127,7 @@ def advance(  # noqa: C901 - one loop, its invariant above it
             index = add_user(memory, user[row], 4)
         horizon = newest[row] - REACH - LATENESS
         ring = memory.users[index]
-        while ring[LENGTH] > 0 and memory.arena[ring[START] + ring[HEAD], EVENT_TIME] < horizon:
+        while ring[LENGTH] > 0 and memory.hot[ring[START] + ring[HEAD], EVENT_TIME] < horizon:
             evict(memory, index, row, keep_evicted)
         _look_back(
             memory,
@@ -146,26 +156,33 @@ def advance(  # noqa: C901 - one loop, its invariant above it
             out[row, NOTES] |= INCOMPLETE
         if late or out[row, STATUS] != DECIDED:
             continue
-        position = _position(memory.arena, ring[START] + ring[HEAD], ring[LENGTH], event_time[row])
+        position = _position(memory.hot, ring[START] + ring[HEAD], ring[LENGTH], event_time[row])
         if ring[LENGTH] == CAP:
             if position == 0:
                 ring[DROPPED] = max(ring[DROPPED], event_time[row])
                 continue
-            ring[DROPPED] = max(ring[DROPPED], memory.arena[ring[START] + ring[HEAD], EVENT_TIME])
+            ring[DROPPED] = max(ring[DROPPED], memory.hot[ring[START] + ring[HEAD], EVENT_TIME])
             evict(memory, index, row, keep_evicted)
             position -= 1
-        entry = memory.arena[open_slot(memory, index, position)]
-        entry[EVENT_TIME] = event_time[row]
-        entry[OFFSET] = offset[row]
-        entry[AMOUNT] = amount[row]
-        entry[BITS] = marks[row] | (currency[row] << 16) | (mcc[row] << 32) | ((out[row, HOUR_OF_DAY] + 1) << 48)
-        entry[TRANSACTION] = np.int64(transaction[row])
-        entry[PAYLOAD] = np.int64(payload[row])
-        entry[CARD] = np.int64(card[row])
-        entry[MERCHANT] = np.int64(merchant[row])
-        entry[DEVICE] = np.int64(device[row])
-        entry[PLACE] = (latitude[row] << 32) | (longitude[row] & 0xFFFFFFFF)
-        entry[WHERE] = country[row] | ((utc_offset[row] + 2048) << 16)
+        slot = open_slot(memory, index, position)
+        hot, cold = memory.hot[slot], memory.cold[slot]
+        hot[EVENT_TIME] = event_time[row]
+        hot[AMOUNT] = amount[row]
+        hot[BITS] = (
+            marks[row]
+            | (currency[row] << CURRENCY_AT)
+            | (mcc[row] << MCC_AT)
+            | ((out[row, HOUR_OF_DAY] + 1) << HOUR_AT)
+            | (_packed(country[row]) << COUNTRY_AT)
+            | ((utc_offset[row] + ZONE_ZERO) << ZONE_AT)
+        )
+        hot[TRANSACTION] = np.int64(transaction[row])
+        hot[MERCHANT] = np.int64(merchant[row])
+        hot[DEVICE] = np.int64(device[row])
+        cold[OFFSET - HOT] = offset[row]
+        cold[PAYLOAD - HOT] = np.int64(payload[row])
+        cold[CARD - HOT] = np.int64(card[row])
+        cold[PLACE - HOT] = (latitude[row] << 32) | (longitude[row] & 0xFFFFFFFF)
     return len(rows), 0
 
 
@@ -195,7 +212,8 @@ def _look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     Invariant: sums hold exactly the payments scanned so far with event_time <= t, and every window whose span is not
     longer than the age of the one at hand is already closed (written to `out`).
     """
-    arena = memory.arena
+    hot, cold = memory.hot, memory.cold
+    packed_country = _packed(country)
     first = memory.users[index, START] + memory.users[index, HEAD]
     out[:] = 0
     place = (latitude << 32) | (longitude & 0xFFFFFFFF)
@@ -211,10 +229,10 @@ def _look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     since_last = since_place = metres = oldest = -1
     seen_merchant = seen_device = seen_country = merchants = countries = hour_known = reused = 0
     for row in range(first + memory.users[index, LENGTH] - 1, first - 1, -1):
-        age = time - arena[row, EVENT_TIME]
-        if np.uint64(arena[row, TRANSACTION]) == transaction:
+        age = time - hot[row, EVENT_TIME]
+        if np.uint64(hot[row, TRANSACTION]) == transaction:
             if age == 0:
-                out[STATUS] = DUPLICATE if np.uint64(arena[row, PAYLOAD]) == payload else CONFLICT
+                out[STATUS] = DUPLICATE if np.uint64(cold[row, PAYLOAD - HOT]) == payload else CONFLICT
                 return
             reused = REUSED
         if age < 0 or age >= REACH:
@@ -223,39 +241,41 @@ def _look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
             _close(out, span, count, declined, spent, spends, largest)
             span += 1
             closes_at = SPANS[span]
-        bits = arena[row, BITS]
+        bits = hot[row, BITS]
         oldest = age
         if (bits & _ATTEMPT) != 0:
             count += 1
             declined += (bits & _DECLINED) // _DECLINED
             if since_last < 0:
                 since_last = age
-        if (bits & _SPEND) != 0 and ((bits >> 16) & 0xFFFF) == currency:
+        if (bits & _SPEND) != 0 and ((bits >> CURRENCY_AT) & CURRENCY_MASK) == currency:
             spends += 1
-            spent += arena[row, AMOUNT]
-            largest = max(largest, arena[row, AMOUNT])
+            spent += hot[row, AMOUNT]
+            largest = max(largest, hot[row, AMOUNT])
         if known_offset == _UNKNOWN and (bits & _CARD_PRESENT) != 0:
-            known_offset = (arena[row, WHERE] >> 16) - 2048
-        hour = (bits >> 48) & 31
+            known_offset = (bits >> ZONE_AT) - ZONE_ZERO
+        hour = (bits >> HOUR_AT) & HOUR_MASK
         if hour > 0:
             hours[hour - 1] += 1
             hour_known += 1
-        if (bits & _HAS_MERCHANT) != 0 and np.uint64(arena[row, MERCHANT]) == merchant:
+        if (bits & _HAS_MERCHANT) != 0 and np.uint64(hot[row, MERCHANT]) == merchant:
             seen_merchant = 1
-        if (bits & _HAS_DEVICE) != 0 and np.uint64(arena[row, DEVICE]) == device:
+        if (bits & _HAS_DEVICE) != 0 and np.uint64(hot[row, DEVICE]) == device:
             seen_device = 1
-        if (bits & _HAS_COUNTRY) != 0 and (arena[row, WHERE] & 0xFFFF) == country:
+        if (bits & _HAS_COUNTRY) != 0 and ((bits >> COUNTRY_AT) & COUNTRY_MASK) == packed_country:
             seen_country = 1
         if age < DAY:
             if (bits & _HAS_MERCHANT) != 0:
-                merchants += _first_time(scratch, 2, generation, arena[row, MERCHANT])
+                merchants += _first_time(scratch, 2, generation, hot[row, MERCHANT])
             if (bits & _HAS_COUNTRY) != 0:
-                countries += _first_time(scratch, 4, generation, arena[row, WHERE] & 0xFFFF)
+                countries += _first_time(scratch, 4, generation, (bits >> COUNTRY_AT) & COUNTRY_MASK)
         if travels and since_place < 0 and (bits & _PHYSICAL) != 0:
-            same_card = (marks & _HAS_CARD) == 0 or ((bits & _HAS_CARD) != 0 and np.uint64(arena[row, CARD]) == card)
-            if same_card and not ((bits & _HAS_MCC) != 0 and moving[(bits >> 32) & 0xFFFF]):
+            same_card = (marks & _HAS_CARD) == 0 or (
+                (bits & _HAS_CARD) != 0 and np.uint64(cold[row, CARD - HOT]) == card
+            )
+            if same_card and not ((bits & _HAS_MCC) != 0 and moving[(bits >> MCC_AT) & MCC_MASK]):
                 since_place = age
-                metres = 0 if arena[row, PLACE] == place else _metres(arena[row, PLACE], latitude, longitude)
+                metres = 0 if cold[row, PLACE - HOT] == place else _metres(cold[row, PLACE - HOT], latitude, longitude)
     while span < len(SPANS) - 1:
         _close(out, span, count, declined, spent, spends, largest)
         span += 1
@@ -272,6 +292,12 @@ def _look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
 
 
 @njit(cache=True, nogil=True)
+def _packed(country: int) -> int:  # pragma: no cover
+    """Two letters (256 * first + second) as one of 676 and above 0; 0 stays 0."""
+    return 0 if country == 0 else ((country >> 8) - 65) * 26 + (country & 0xFF) - 64
+
+
+@njit(cache=True, nogil=True)
 def _close(
     out: Ints, span: int, count: int, declined: int, spent: int, spends: int, largest: int
 ) -> None:  # pragma: no cover
@@ -283,10 +309,10 @@ def _close(
 
 
 @njit(cache=True, nogil=True)
-def _position(arena: Rows, first: int, length: int, time: int) -> int:  # pragma: no cover
+def _position(hot: Rows, first: int, length: int, time: int) -> int:  # pragma: no cover
     """After the last payment with event_time <= time: arrival breaks ties."""
     position = length
-    while position > 0 and arena[first + position - 1, EVENT_TIME] > time:
+    while position > 0 and hot[first + position - 1, EVENT_TIME] > time:
         position -= 1
     return position
 
