@@ -363,7 +363,7 @@ def test_health_shows_lag_latency_policy_and_whatever_needs_a_hand(emptied: Runn
     refused = {
         "file": "config/rules.yaml",
         "at": "2026-03-02T12:00:00Z",
-        "problems": ["line 7: severity: hihg, did you mean high?"],
+        "problems": ["line 7: severity: worst is none of low, medium, high, critical"],
     }
     emptied.store.beat(beat(now(), facts={"refused": [refused], "degraded": ["partition 2, offsets 10 to 90"]}))
     with open_page(analyst, f"{emptied.url}/health") as page:
@@ -371,7 +371,7 @@ def test_health_shows_lag_latency_policy_and_whatever_needs_a_hand(emptied: Runn
         expect(metric(page, "Rate")).to_have_text("61.5 /s")
         expect(metric(page, "Received to stored, p99")).to_have_text("1.25 s")
         expect(page.get_by_role("alert")).to_contain_text("Refused: config/rules.yaml")
-        expect(page.get_by_role("alert")).to_contain_text("line 7: severity: hihg")
+        expect(page.get_by_role("alert")).to_contain_text("line 7: severity: worst")
         expect(page.get_by_text("partition 2, offsets 10 to 90")).to_be_visible()
         expect(page.get_by_text(str(POLICY["hash"]), exact=True).first).to_be_visible()
         expect(page.get_by_text("none named: rules alone")).to_be_visible()
