@@ -37,6 +37,9 @@ lint: setup
 	@$(BIN)/deptry .
 	@$(BIN)/typos
 
+bench: setup ## CPU per payment of every stage, by batch size (one table; quiet machines tell more)
+	@$(BIN)/python -m benchmarks.engine $(ARGS)
+
 lock: $(UV)/bin/uv ## Resolve pyproject.toml into both lock files again (UPGRADE=--upgrade takes newest versions)
 	@$(COMPILE) $(UPGRADE) --group dev --group build -o requirements-dev.lock
 	@$(COMPILE) $(UPGRADE) --group build -c requirements-dev.lock -o requirements.lock

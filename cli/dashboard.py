@@ -19,8 +19,8 @@ import typer
 import dashboard as dashboard_package
 from cli.settings import Settings
 from dashboard.handover import Handover
-from dashboard.stores import open_store
 from fraud.errors import FraudError, StoreError, UsageError
+from storage.flags.stores import open_store
 
 HOST, PORT = "127.0.0.1", 8501
 _SCRIPT = Path(dashboard_package.__file__).parent / "app.py"

@@ -15,9 +15,9 @@ from dashboard import counters
 from dashboard.breaker import Answer, Breaker
 from dashboard.handover import received
 from dashboard.periods import ALL, Period, floor, period
-from dashboard.stores import open_store
 from fraud.schema import User
 from storage.flags.flag_store import FlagFilter, FlagStore, Heartbeat, TimeField
+from storage.flags.stores import open_store
 
 _FRESH = 0.9
 """Seconds; under the quickest refresh."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from fraud.batch import Batch
 from fraud.decision import micros
-from fraud.transaction_rows import batch_of as columns_of
 from fraud.schema import Transaction
+from fraud.transaction_rows import batch_of as columns_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 """A Monday."""

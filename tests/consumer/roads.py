@@ -41,7 +41,7 @@ class Road:
             data_dir=str(folder),
             partitions=partitions,
         )
-        self.log: EmbeddedLog = open_log(self.settings)  # type: ignore[assignment]
+        self.log: EmbeddedLog = open_log(self.settings)
         self.log.create(topics(self.settings))
         self.store: FlagStore = open_store(self.settings)
         self.store.prepare()
@@ -90,7 +90,7 @@ class Road:
         found = self.store.flags(FlagFilter(since=EARLY, until=LATE), 10_000)
         return sorted(({**flag, "decided_at": None, "log_id": None} for flag in found), key=lambda flag: flag["_id"])
 
-    def minutes(self) -> list[dict[str, Any]]:
+    def minutes(self) -> list[Any]:
         """Every minute counter, by partition and minute."""
         found = self.store.minutes(EARLY, LATE).drop(columns="log_id")
         return found.sort_values(["partition", "minute"]).to_dict("records")

@@ -100,7 +100,7 @@ def test_work_that_was_stored_but_not_committed_is_repeated_without_a_trace(
     road = Road(tmp_path / "died")
     send_all(road)
     dying = road.consumer(records=count_all(), at_once=20)
-    dying.reader = _DiesAtCommit(dying.reader, survives=2)  # type: ignore[assignment]
+    dying.reader = _DiesAtCommit(dying.reader, survives=2)
 
     with pytest.raises(KeyboardInterrupt):
         dying.run()
@@ -115,10 +115,10 @@ def test_nothing_is_committed_while_the_store_is_down(tmp_path: Path, uninterrup
     road = Road(tmp_path / "down")
     send_all(road)
     loop = road.consumer(records=count_all())
-    loop.store = _DownFor(road.store, tries=2)  # type: ignore[assignment]
+    loop.store = _DownFor(road.store, tries=2)
     committed = []
     loop.store.on_try = lambda: committed.append([loop.reader.committed(partition) for partition in range(2)])
-    loop.stopping.wait = lambda timeout=None: False  # type: ignore[method-assign]
+    loop.stopping.wait = lambda timeout=None: False
 
     loop.run()
     loop.close()
@@ -135,7 +135,7 @@ def test_an_unencodable_flag_becomes_a_dead_letter_and_its_neighbours_are_stored
         seconds=1_000,
     )
     loop = road.consumer(records=sent)
-    loop.store = _CannotEncode(road.store, "t-3")  # type: ignore[assignment]
+    loop.store = _CannotEncode(road.store, "t-3")
 
     loop.run()
     loop.close()

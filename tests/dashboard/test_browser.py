@@ -18,11 +18,11 @@ from playwright.sync_api import Browser, BrowserContext, expect
 
 from cli.dashboard import serving
 from dashboard.handover import Handover
-from dashboard.stores import open_store
 from fraud.decision import Flag
 from fraud.schema import User
 from storage.flags.flag_store import FlagFilter
 from storage.flags.sql_store import SqlStore
+from storage.flags.stores import open_store
 from tests.dashboard.driving import PATIENCE_MS, cells, column, metric, open_first_flag, open_page, profile, settled
 from tests.dashboard.seeding import POLICY, beat, fill, flag, high_amount, minute, now
 from tests.services.server import free_port
