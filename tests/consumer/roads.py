@@ -41,7 +41,9 @@ class Road:
             data_dir=str(folder),
             partitions=partitions,
         )
-        self.log: EmbeddedLog = open_log(self.settings)
+        log = open_log(self.settings)
+        assert isinstance(log, EmbeddedLog)
+        self.log = log
         self.log.create(topics(self.settings))
         self.store: FlagStore = open_store(self.settings)
         self.store.prepare()
@@ -54,7 +56,7 @@ class Road:
         def next_policy(current: Policy | None) -> Policy:
             return change(current.with_rules(understood) if current else Policy(rules=understood, delay=timedelta(0)))
 
-        publish(_Clocked(self.log, lambda: self.clock), next_policy)  # type: ignore[arg-type]
+        publish(_Clocked(self.log, lambda: self.clock), next_policy)
 
     def send(self, payments: Iterable[Transaction | bytes], seconds: float = 1.0) -> int:
         """Append payments, `seconds` of append time apart."""

@@ -1,5 +1,6 @@
 """Decide, store, publish, commit, checkpoint: whatever happens in between, the same flags, once."""
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def test_nothing_is_committed_while_the_store_is_down(tmp_path: Path, uninterrup
     loop.store = _DownFor(road.store, tries=2)
     committed = []
     loop.store.on_try = lambda: committed.append([loop.reader.committed(partition) for partition in range(2)])
-    loop.stopping.wait = lambda timeout=None: False
+    loop.stopping = _NoWaiting()
 
     loop.run()
     loop.close()
@@ -218,6 +219,13 @@ class _DownFor:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+class _NoWaiting(threading.Event):
+    """Nobody waits between two tries."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return False
 
 
 class _CannotEncode:
