@@ -1,14 +1,17 @@
 """Checkpoints: the state of one partition with the offset it belongs to, one file each.
 
 Content is a pure function of the log (canonical order, nothing invisible), so equal names hold equal bytes, whoever wrote
-them. A file is a header line of JSON, then the arrays; the header holds the SHA-256 of everything after it. It is written
-under a temporary name and renamed, so a reader meets whole files or none.
+them. A file is a line with the SHA-256 of everything after it, a header line of JSON, then the arrays. It is written under a
+temporary name of its own and renamed, so a reader meets whole files or none.
 """
 
 import hashlib
 import os
 import re
+import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +28,9 @@ from fraud.windows import Remembered
 SCHEMA: Final = 1
 KEPT: Final = 3
 """Checkpoints kept of each partition, highest offsets first."""
+_UNFINISHED: Final = ".unfinished"
+_ABANDONED: Final = 3_600
+"""Seconds after which nobody writes an unfinished one any more."""
 _NAME: Final = re.compile(r"(?P<log>.+)-p(?P<partition>\d{5})-s(?P<schema>\d{3})-(?P<offset>\d{20})\.checkpoint")
 _ARRAYS: Final = {"hashes": np.uint64, "lengths": np.int64, "dropped": np.int64, "rows": np.int64}
 
@@ -58,19 +64,15 @@ class CheckpointFolder:
         body = b"".join(
             np.ascontiguousarray(getattr(checkpoint.remembered, name), kind).tobytes() for name, kind in _ARRAYS.items()
         )
+        content = _header(checkpoint) + b"\n" + body
         target = self.folder / _file_name(checkpoint.log_id, checkpoint.partition, checkpoint.offset)
-        temporary = target.with_suffix(f".{os.getpid()}.tmp")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(_header(checkpoint, hashlib.sha256(body).hexdigest()) + b"\n" + body)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(target)
+            self._sweep()
+            _write_whole(target, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
             for _, old in sorted(self._files(checkpoint.log_id, checkpoint.partition), reverse=True)[KEPT:]:
                 old.unlink(missing_ok=True)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise StateError(
                 f"checkpoint {target.name} not written: {error.strerror}; free or open {self.folder}"
             ) from error
@@ -87,6 +89,7 @@ class CheckpointFolder:
                 continue
             try:
                 checkpoint = read(path)
+                _check_name(checkpoint, log_id, partition, offset)
             except (ValueError, OSError) as error:
                 skipped.append(f"{path.name}: {error}")
                 continue
@@ -112,16 +115,47 @@ class CheckpointFolder:
             if int(named["schema"]) == SCHEMA:
                 yield int(named["offset"]), path
 
+    def _sweep(self) -> None:
+        """Drop what writers that were killed left behind."""
+        now = time.time()
+        for path in self.folder.glob(f"*{_UNFINISHED}"):
+            with suppress(FileNotFoundError):
+                if now - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    """Under a name of its own (two processes may write the same checkpoint), durable, then renamed."""
+    handle, name = tempfile.mkstemp(_UNFINISHED, dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).rename(target)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # before older ones are dropped
+    finally:
+        os.close(folder)
+
+
+def _check_name(checkpoint: Checkpoint, log_id: str, partition: int, offset: int) -> None:
+    if (checkpoint.log_id, checkpoint.partition, checkpoint.offset) != (log_id, partition, offset):
+        raise ValueError("its content belongs to another name")
+
 
 def read(path: Path) -> Checkpoint:
     """Read one file. Raises ValueError (in words) for a damaged one."""
-    header_line, found, body = path.read_bytes().partition(b"\n")
-    try:
-        header = msgspec.json.decode(header_line)
-    except msgspec.DecodeError as error:
-        raise ValueError("the header is damaged") from error
-    if not found or hashlib.sha256(body).hexdigest() != header["sha256"]:
+    digest, _, content = path.read_bytes().partition(b"\n")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
         raise ValueError("damaged or cut short")
+    header_line, _, body = content.partition(b"\n")
+    header = msgspec.json.decode(header_line)
     arrays: dict[str, Any] = {}
     at = 0
     for name, kind in _ARRAYS.items():
@@ -141,7 +175,7 @@ def read(path: Path) -> Checkpoint:
     )
 
 
-def _header(checkpoint: Checkpoint, digest: str) -> bytes:
+def _header(checkpoint: Checkpoint) -> bytes:
     return msgspec.json.encode(
         {
             "engine": ENGINE_VERSION,
@@ -154,9 +188,9 @@ def _header(checkpoint: Checkpoint, digest: str) -> bytes:
             "policy": checkpoint.policy,
             "received_at": checkpoint.received_at,
             "rows": len(checkpoint.remembered.rows),
-            "sha256": digest,
             "users": len(checkpoint.remembered.hashes),
-        }
+        },
+        order="deterministic",
     )
 
 

@@ -37,7 +37,7 @@ class Answer:
     decided: int = 0
     duplicates: int = 0
     before_policy: int = 0
-    other_engine: str | None = None
+    other_engine: int | None = None
     """Version of the engine whose policy rules the records that follow: this process must leave."""
 
 
@@ -71,33 +71,47 @@ class Decider:
         return answer
 
     def remember(self, polled: Polled) -> None:
-        """Rebuild memory only: no rule is asked and nothing is counted. For records whose minutes are long closed."""
-        polled, policies = self._settled(polled, Answer())
+        """Rebuild memory only: no rule is asked and nothing is counted. For records whose minutes are long closed.
+
+        What another engine's policy ruled is remembered too: that release decided it.
+        """
+        polled = self._on_one_clock(polled)
+        policies = self.timeline.at(polled.received_at)
         for index in np.unique(policies).tolist():
             piece = _rows(polled, np.flatnonzero(policies == index))
             self.engine.remember(decode(piece, _intake(self._policy(index))).batch)
+        self._move_on(polled)
 
     def _settled(self, polled: Polled, answer: Answer) -> tuple[Polled, Ints]:
-        """The poll with append times as their running maximum by partition, and the policy (index) of each record.
+        """The poll by the partition's own clock, and the policy (index) of each record.
 
-        What a policy of another engine version rules is left out, and not passed over: the position stays before it.
+        From the first policy of another engine version on, records are left out and not passed over: the position stays before it.
         """
+        polled = self._on_one_clock(polled)
+        policies = self.timeline.at(polled.received_at)
+        foreign = [index for index in np.unique(policies).tolist() if not self._is_ours(index)]
+        if foreign:
+            answer.other_engine = self.timeline.policies[foreign[0]].engine_version
+            kept = np.flatnonzero(policies < foreign[0])
+            polled, policies = _rows(polled, kept), policies[kept]
+        answer.next_offsets = self._move_on(polled)
+        return polled, policies
+
+    def _on_one_clock(self, polled: Polled) -> Polled:
+        """Append times as their running maximum by partition."""
         received_at = polled.received_at.copy()
         for partition, rows in _by_partition(polled):
             received_at[rows] = np.maximum.accumulate(np.maximum(received_at[rows], self.states[partition].received_at))
-        policies = self.timeline.at(received_at)
-        ours = np.array([self._is_ours(index) for index in policies.tolist()], np.bool_)
-        if not ours.all():
-            answer.other_engine = next(
-                self.timeline.policies[index].engine_version for index in policies[~ours].tolist()
-            )
-        kept = np.flatnonzero(ours)
-        settled = _rows(replace(polled, received_at=received_at), kept)
-        for partition, rows in _by_partition(settled):
+        return replace(polled, received_at=received_at)
+
+    def _move_on(self, polled: Polled) -> dict[int, int]:
+        """Stand after these records; the next offset of each partition."""
+        next_offsets: dict[int, int] = {}
+        for partition, rows in _by_partition(polled):
             state = self.states[partition]
-            state.received_at = int(settled.received_at[rows[-1]])
-            state.next_offset = answer.next_offsets[partition] = int(settled.offset[rows[-1]]) + 1
-        return settled, policies[kept]
+            state.received_at = int(polled.received_at[rows[-1]])
+            state.next_offset = next_offsets[partition] = int(polled.offset[rows[-1]]) + 1
+        return next_offsets
 
     def _is_ours(self, index: int) -> bool:
         return index < 0 or self.timeline.policies[index].engine_version == ENGINE_VERSION

@@ -18,6 +18,7 @@ from fraud.batch import Polled
 from fraud.currencies import NO_CURRENCY
 from fraud.decision import micros
 from fraud.decoding import Intake, decode
+from fraud.errors import StateError
 from fraud.window_kernel import HOUR, LATENESS, REACH
 from storage.logs.log import TRANSACTIONS, Log, Record
 
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 
 CHUNK = 20_000
 """Records decided between two signs of life."""
+LOOK_BACK = LATENESS + REACH + REACH + HOUR
+"""Microseconds: every remembered payment keeps its local hour, which a card-present one up to 30 days older may have told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,10 @@ class Restorer:
     """Called between chunks: keeps the group membership while nothing is delivered."""
 
     def restore(self, partition: int, committed: int | None) -> Restored:
-        """Build the state before `committed` (None: nothing was). Raises StateError for state of another topic."""
+        """Build the state before `committed` (None: nothing was).
+
+        Raises StateError for state of another topic, and when the log no longer holds what comes next.
+        """
         self.decider.engine.forget(partition)
         self.decider.states.pop(partition, None)
         first, end = self.source.bounds(TRANSACTIONS, partition)
@@ -62,27 +68,29 @@ class Restorer:
         )
         for line in skipped:
             log.warning("checkpoint_skipped", reason=line)
-        if checkpoint is not None:
-            return self._from_checkpoint(checkpoint, committed, first)
+        if committed is None and checkpoint is not None:
+            committed = checkpoint.offset
+        if committed is not None:
+            _refuse_lost(partition, committed, first, end)
+        if checkpoint is not None and checkpoint.offset >= first and committed is not None:
+            return self._from_checkpoint(checkpoint, committed)
         if committed is None:
             self.decider.states[partition] = PartitionState(first)
             return Restored(next_offset=first, from_checkpoint=None, replayed=0, degraded=None)
         return self._from_the_log(partition, committed, first)
 
-    def _from_checkpoint(self, checkpoint: Checkpoint, committed: int | None, first: int) -> Restored:
+    def _from_checkpoint(self, checkpoint: Checkpoint, committed: int) -> Restored:
         partition = checkpoint.partition
         state = PartitionState(checkpoint.offset, checkpoint.received_at, OpenMinute(checkpoint.minute))
         self.decider.states[partition] = state
         self.decider.engine.windows(partition).restore(checkpoint.remembered)
-        end = checkpoint.offset if committed is None else committed
-        replayed = self._replay(partition, checkpoint.offset, end)
-        gap = f"offsets {checkpoint.offset} to {first - 1} are gone from the log" if checkpoint.offset < first else None
-        return Restored(next_offset=end, from_checkpoint=checkpoint.offset, replayed=replayed, degraded=gap)
+        replayed = self._replay(partition, checkpoint.offset, committed)
+        return Restored(next_offset=committed, from_checkpoint=checkpoint.offset, replayed=replayed, degraded=None)
 
     def _from_the_log(self, partition: int, committed: int, first: int) -> Restored:
         """Read back as far as any window of the next payment can reach."""
         last = self._last_event_time(partition, committed, first)
-        reach = None if last is None else last - (REACH + LATENESS + HOUR)
+        reach = None if last is None else last - LOOK_BACK
         start = first if reach is None else max(first, self.source.offset_at(TRANSACTIONS, partition, reach))
         self.decider.states[partition] = PartitionState(start)
         replayed = self._replay(partition, start, committed)
@@ -121,6 +129,20 @@ class Restorer:
             self.alive()
         self.decider.states[partition].next_offset = end
         return replayed
+
+
+def _refuse_lost(partition: int, committed: int, first: int, end: int) -> None:
+    """Payments that nobody decided and nobody can read any more: never passed over in silence."""
+    if committed < first:
+        raise StateError(
+            f"{TRANSACTIONS}-{partition} begins at offset {first}, the group stands at {committed}: payments expired before they "
+            "were decided; choose another group, or set its offset to go on without them"
+        )
+    if committed > end:
+        raise StateError(
+            f"{TRANSACTIONS}-{partition} ends at offset {end}, the group stands at {committed}: the log was truncated or replaced; "
+            "choose another group, or set its offset to go on"
+        )
 
 
 def polled_of(records: Sequence[Record]) -> Polled:

@@ -62,7 +62,9 @@ class WatcherChore:
             return
         try:
             current = read_timeline(self.source).latest
-            if current is not None and current.watched_file != file_hash(text):
+            if current is None:  # `fraud init` comes first
+                return
+            if current.watched_file != file_hash(text):
                 published = publish(self.source, lambda policy: _with_rules(policy, rules, file_hash(text)))
                 status.metrics.policies.labels("applied").inc()
                 log.info("rules_published", file=str(self.file), offset=published.offset)

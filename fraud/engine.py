@@ -84,12 +84,12 @@ class Decisions:
 
     @property
     def without_limit(self) -> Bools:
-        """Payments in a currency that a rule has no limit for."""
+        """Decided payments in a currency that a rule has no limit for."""
         without = np.zeros(len(self.batch), np.bool_)
         for _, answer in self.hits:
             if answer.without_limit is not None:
                 without |= answer.without_limit
-        return without
+        return without & self.decided
 
     @property
     def flagged(self) -> Bools:

@@ -1,0 +1,186 @@
+"""A partition's state comes back whole, from whatever is left of it; what is lost is said."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from consumer.loop import Loop
+from fraud.errors import StateError
+from fraud.schema import Transaction
+from storage.logs.log import TRANSACTIONS
+from tests.builders import NOON, transaction
+from tests.consumer.roads import Road
+
+DAY = timedelta(days=1)
+RARE_HOURS = """
+version: 1
+default_currency: EUR
+rules:
+  - {id: rare-hour, kind: unusual_hour, share_below: 10 %}
+"""
+
+
+def without_checkpoints(road: Road) -> None:
+    for file in Path(road.settings.data_dir).glob("checkpoints/*/*"):
+        file.unlink()
+
+
+def payments(count: int, first: int = 0) -> list[Transaction]:
+    return [
+        transaction(transaction_id=f"t-{number}", after=number, amount=float(number % 9 * 20), channel="pos")
+        for number in range(first, first + count)
+    ]
+
+
+def committed_at(road: Road, offset: int) -> Loop:
+    """A consumer whose group stands at an offset of partition 0."""
+    loop = road.consumer(records=1)
+    loop.reader.commit({0: offset})
+    return loop
+
+
+def expire(road: Road, first: int) -> None:
+    """Let the log begin later, as retention does."""
+    with road.log._file.transaction() as connection:
+        connection.execute(
+            "UPDATE partition SET first_offset = ? WHERE topic = (SELECT id FROM topic WHERE name = ?)",
+            (first, TRANSACTIONS),
+        )
+
+
+def test_local_hours_come_back_without_a_checkpoint(tmp_path: Path) -> None:
+    """The hour of an online payment is told by a card-present one up to 30 days older."""
+
+    def road_in(folder: Path) -> Road:
+        road = Road(folder, partitions=1)
+        road.policy(RARE_HOURS)
+        at_home = transaction(transaction_id="home", event_time=NOON, channel="pos")
+        online = [
+            transaction(
+                transaction_id=f"o-{hour}", event_time=NOON + 27 * DAY + timedelta(minutes=hour), channel="online"
+            )
+            for hour in range(25)
+        ]
+        back = transaction(transaction_id="back", event_time=NOON + 54 * DAY, channel="pos")
+        night = transaction(
+            transaction_id="night", event_time=NOON + 55 * DAY + timedelta(hours=9), channel="pos", amount=5.0
+        )
+        for payment in [at_home, *online, back, night]:
+            road.clock = int(payment.event_time.timestamp() * 1e6) - 1_000_000
+            road.send([payment])
+        return road
+
+    whole, stopped = road_in(tmp_path / "whole"), road_in(tmp_path / "stopped")
+    whole.consume(records=28)
+
+    stopped.consume(records=27, at_once=27)
+    without_checkpoints(stopped)
+    stopped.consume(records=1)
+
+    assert [flag["transaction"]["transaction_id"] for flag in whole.flags()] == ["night"]
+    assert stopped.flags() == whole.flags()
+
+
+def test_an_empty_partition_begins_at_its_beginning(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    loop = road.consumer(records=0)
+
+    loop.run()
+    loop.close()
+
+    restored = loop.status.restored[0]
+    assert (restored.next_offset, restored.replayed, restored.degraded) == (0, 0, None)
+
+
+def test_a_partition_of_dead_letters_alone_goes_on_where_it_stood(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send([b"broken"] * 250)
+    road.consume(records=250)
+    without_checkpoints(road)
+    road.send([*[b"broken"] * 3, transaction(amount=500.0, after=254)])
+
+    loop = road.consume(records=4)
+
+    assert loop.status.restored[0].next_offset == 250
+    assert loop.status.restored[0].degraded is None
+    assert (len(road.flags()), len(road.dead())) == (1, 253)
+
+
+def test_a_group_that_stands_beyond_the_end_of_the_log_is_refused(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send(payments(5))
+    loop = committed_at(road, 9)
+
+    with pytest.raises(StateError, match=r"ends at offset 5, the group stands at 9: .*truncated"):
+        loop.run()
+
+    loop.close()
+
+
+def test_payments_that_expired_undecided_are_not_passed_over(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send(payments(20))
+    expire(road, 8)
+    loop = committed_at(road, 5)
+
+    with pytest.raises(StateError, match=r"begins at offset 8, the group stands at 5: .*expired"):
+        loop.run()
+
+    loop.close()
+
+
+def test_a_log_that_no_longer_reaches_back_is_said(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send(payments(20))
+    expire(road, 8)
+    loop = committed_at(road, 12)
+    loop.until = lambda status: status.seen >= 8
+
+    loop.run()
+    loop.close()
+
+    restored = loop.status.restored[0]
+    assert (restored.next_offset, restored.replayed) == (12, 4)
+    assert "begins at offset 8" in (restored.degraded or "")
+
+
+def test_a_checkpoint_from_before_the_beginning_of_the_log_is_not_joined_to_a_gap(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send(payments(20))
+    road.consume(records=5, at_once=5)
+    expire(road, 8)
+    loop = committed_at(road, 12)
+    loop.until = lambda status: status.seen >= 8
+
+    loop.run()
+    loop.close()
+
+    restored = loop.status.restored[0]
+    assert (restored.from_checkpoint, restored.replayed) == (None, 4)
+    assert restored.degraded is not None
+
+
+def test_without_a_committed_offset_the_checkpoint_says_where_to_go_on(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send(payments(20))
+    loop = road.consume(records=10, at_once=10)
+    (file,) = Path(road.settings.data_dir).glob("checkpoints/*/*")
+    forget_the_group(road)
+
+    loop = road.consume(records=10)
+
+    assert loop.status.restored[0].next_offset == loop.status.restored[0].from_checkpoint == 10
+    assert file.name.endswith(f"{10:020}.checkpoint")
+
+
+def forget_the_group(road: Road) -> None:
+    """As a broker does with the offsets of a group that was away for a week."""
+    with road.log._file.transaction() as connection:
+        connection.execute("DELETE FROM committed")
