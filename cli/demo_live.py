@@ -69,7 +69,7 @@ def _run(
         children.start(
             "producer", ["produce", "--tps", str(tps), "--users", str(who["users"]), "--seed", str(who["seed"])]
         )
-        typer.echo(f"dashboard: http://{HOST}:{port}  (Ctrl-C ends the demonstration)")
+        typer.echo(f"dashboard: http://{HOST}:{port}/?period=24h  (Ctrl-C ends the demonstration)")
         children.wait()
 
 

@@ -37,6 +37,7 @@ class Status:
     flagged: int = 0
     dead: Tally[str] = field(default_factory=Tally)
     paused_because: str | None = None
+    started_at: datetime = field(init=False)
     restored: dict[int, Restored] = field(default_factory=dict)
     """How the state of each partition came back."""
     moved_at: float = 0.0
@@ -47,6 +48,10 @@ class Status:
     """CPU seconds spent by stage."""
     _latencies: dict[str, deque[float]] = field(default_factory=dict)
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        """Remember when this process began."""
+        self.started_at = self.now()
 
     @contextmanager
     def timing(self, stage: str, records: int) -> Iterator[None]:
@@ -71,7 +76,8 @@ class Status:
         self._recent.append((self.moved_at, answer.seen))
         stored_at = micros(self.now())
         for flag in answer.flags:
-            self._note("end_to_end", (stored_at - micros(flag.received_at)) / 1e3)
+            if flag.received_at >= self.started_at:  # what waited before there was a consumer says nothing about it
+                self._note("end_to_end", (stored_at - micros(flag.received_at)) / 1e3)
         self.metrics.took(answer)
 
     def gained(self, partition: int, restored: Restored) -> None:
