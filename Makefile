@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_CACHE_DIR := $(CACHE)/uv-cache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 
-.PHONY: help setup demo test check lint lock ci-setup
+.PHONY: help setup demo test check road lint lock ci-setup
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ check: lint ## Lint, format, types, layers, dependencies, spelling, unit tests (
 
 test: lint ## The same and every test, on real components (missing: skipped, or failed under CI=true)
 	@$(BIN)/pytest
+
+road: setup ## The Handbook's payments through real Kafka and MongoDB's wire protocol: HANDBOOK=FILE [DAYS=14] [ARGS=--help]
+	@$(BIN)/python -m tests.road.real_road "$(HANDBOOK)" --days $(or $(DAYS),14) $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -51,13 +51,13 @@ def one_at_a_time(lock_file: Path) -> Iterator[None]:
         yield
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    """Wait until a condition holds; AssertionError naming `what` when it does not within the deadline."""
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0, every: float = 0.02) -> None:
+    """Look `every` so many seconds until a condition holds; AssertionError naming `what` when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain: {what}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 class Server:
@@ -92,7 +92,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
         try:
             wait_until(lambda: self._is_listening(port) and is_ready(), f"{self.name} on port {port}", seconds)
@@ -182,6 +182,6 @@ def _is_unused(port: int) -> bool:
     return True
 
 
-def _die_with_parent() -> None:
-    # A test run that is killed leaves no server behind.
+def die_with_parent() -> None:
+    """Runs in a new process: a test run that is killed leaves nothing behind."""
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGTERM)
