@@ -1,6 +1,7 @@
 """From raw records to a batch of columns: decode, validate, refuse card data. One bad message never fails its neighbours."""
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ MAX_MINOR = 10**15
 """Minor units of one payment: 4,096 of them still sum without overflow, and float64 holds each exactly."""
 MAX_SKEW = 5 * 60 * 1_000_000
 """Microseconds that an event may lie after its append time."""
+MAX_NESTING = 64
+"""Brackets open at once. Deeper ones are refused by count: what the interpreter's stack takes depends on who calls."""
+_LONGEST_DETAIL = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,7 @@ def dead_letter(polled: Polled, row: int, topic: str, reason: Reason, detail: st
         offset=int(polled.offset[row]),
         received_at=int(polled.received_at[row]),
         reason=reason,
-        detail=detail,
+        detail=" ".join(masked(detail).split())[:_LONGEST_DETAIL],
         payload=payload[:MAX_PAYLOAD],
         masked=hide,
         truncated=len(payload) > MAX_PAYLOAD,
@@ -124,7 +128,7 @@ def _read(value: bytes | None, suspicious: bool, intake: Intake) -> tuple[Transa
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         transaction, surplus = _read_leniently(value)
     if b"\\u0000" in value:
-        raise _RefusedError(Reason.SCHEMA, "a NUL character, which no store keeps")
+        _refuse_nul(transaction)
     _check_words(transaction)
     _check_amount(transaction, intake.default_currency)
     return transaction, surplus
@@ -132,25 +136,42 @@ def _read(value: bytes | None, suspicious: bool, intake: Intake) -> tuple[Transa
 
 def _read_leniently(value: bytes) -> tuple[Transaction, int]:
     """Unknown fields are dropped and counted; what is still wrong then is refused."""
+    _refuse_depth(value)
     try:
         known = _LENIENT.decode(value)
         surplus = len(msgspec.json.decode(value, type=dict[str, msgspec.Raw]).keys() - _FIELDS)
     except msgspec.ValidationError as error:
-        raise _RefusedError(Reason.SCHEMA, masked(str(error))) from error
+        raise _RefusedError(Reason.SCHEMA, str(error)) from error
     except msgspec.DecodeError as error:
-        raise _RefusedError(Reason.NOT_JSON, masked(str(error))) from error
+        raise _RefusedError(Reason.NOT_JSON, str(error)) from error
     except UnicodeDecodeError as error:
         raise _RefusedError(Reason.NOT_JSON, "the bytes are not UTF-8") from error
-    except RecursionError as error:
-        raise _RefusedError(Reason.NOT_JSON, "nested too deeply") from error
     return Transaction(**msgspec.structs.asdict(known)), surplus
 
 
+def _refuse_depth(value: bytes) -> None:
+    """Refuse a message of too many nested lists and objects; almost none has enough brackets to count."""
+    if value.count(b"[") + value.count(b"{") <= MAX_NESTING:
+        return
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", value)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_NESTING:
+            raise _RefusedError(
+                Reason.NOT_JSON, f"nested too deeply: more than {MAX_NESTING} brackets are open at once"
+            )
+
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+_BRACKETS = re.compile(rb"[\[\]{}]")
+
+
 def _refuse_card_numbers(value: bytes, exempt: frozenset[str]) -> None:
-    """Look at the message as written and as JSON means it (an escape could hide a digit)."""
+    """Look at the message as written and as JSON means it (an exponent could hide a digit)."""
+    _refuse_depth(value)
     try:
         document = _ANY.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         looked_at = value.decode("utf-8", "replace")
     else:
         if isinstance(document, dict):
@@ -162,8 +183,15 @@ def _refuse_card_numbers(value: bytes, exempt: frozenset[str]) -> None:
         raise _RefusedError(Reason.PAN_DETECTED, "a field holds what looks like a card number")
 
 
+def _refuse_nul(transaction: Transaction) -> None:
+    """No NUL, which PostgreSQL cannot keep in a text."""
+    texts = (getattr(transaction, name) for name in Transaction.__struct_fields__)
+    if any(isinstance(text, str) and "\0" in text for text in texts):
+        raise _RefusedError(Reason.SCHEMA, "a NUL character, which no store keeps")
+
+
 def _check_words(transaction: Transaction) -> None:
-    """Fixed alphabets, checked by table; and no NUL, which PostgreSQL cannot keep in a text."""
+    """Fixed alphabets, checked by table."""
     if not {transaction.country, transaction.ip_country} <= _COUNTRIES_OR_NONE:
         raise _RefusedError(Reason.SCHEMA, "two capital letters expected - at `$.country` or `$.ip_country`")
     if not {transaction.mcc, transaction.card_last4} <= _FOUR_DIGITS_OR_NONE:
@@ -185,16 +213,16 @@ def _check_amount(transaction: Transaction, default_currency: str) -> None:
     """At most the currency's decimals: exact, since k / 10**d is the float64 nearest to that decimal."""
     code = transaction.currency or default_currency
     scale = 10 ** decimals(code)
-    minor = round(transaction.amount * scale)
-    if minor > MAX_MINOR:
-        raise _RefusedError(Reason.AMOUNT_RANGE, f"more than {MAX_MINOR} minor units of {code}")
-    if minor / scale != transaction.amount:
+    if transaction.amount > MAX_MINOR / scale:
+        raise _RefusedError(Reason.AMOUNT_RANGE, f"more than {MAX_MINOR:,} minor units of {code}")
+    if round(transaction.amount * scale) / scale != transaction.amount:
         raise _RefusedError(Reason.AMOUNT_DECIMALS, f"{code} has {decimals(code)} decimals")
 
 
 def _check_clock(transaction: Transaction, received_at: int) -> None:
-    ahead = transaction.event_time.timestamp() * 1e6 - received_at
-    if ahead > MAX_SKEW:
-        raise _RefusedError(Reason.CLOCK_SKEW, f"event_time lies {ahead / 1e6:.0f} s after the log's clock")
-    if transaction.event_time.year < 1970:
+    event_at = round(transaction.event_time.timestamp() * 1e6)  # a float64 of seconds is exact to a microsecond
+    if event_at - received_at > MAX_SKEW:
+        ahead = (event_at - received_at) / 1e6
+        raise _RefusedError(Reason.CLOCK_SKEW, f"event_time lies {ahead:.0f} s after the log's clock")
+    if event_at < 0:
         raise _RefusedError(Reason.SCHEMA, "before 1970 - at `$.event_time`")

@@ -121,7 +121,7 @@ class Transaction(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     initiated_by: Initiator | None = None
 
     available_amount: Annotated[float, Meta(ge=-1e15, le=1e15)] | None = None
-    original_amount: Money | None = None
+    original_amount: Annotated[float, Meta(ge=0, le=1e15)] | None = None
     original_currency: CurrencyCode | None = None
     account_opened_on: date | None = None
 
