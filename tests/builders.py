@@ -8,7 +8,7 @@ import numpy as np
 
 from fraud.batch import Batch
 from fraud.decision import micros
-from fraud.schema import Transaction
+from fraud.schema import Authentication, Channel, EntryMode, Initiator, Kind, Outcome, Transaction
 from fraud.transaction_rows import batch_of as columns_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -24,7 +24,22 @@ def transaction(**what_matters: Any) -> Transaction:
         "event_time": NOON + timedelta(seconds=after),
         "amount": 10.0,
     }
-    return Transaction(**{**fields, **what_matters})
+    return Transaction(**{**fields, **{name: _decoded(name, value) for name, value in what_matters.items()}})
+
+
+def _decoded(name: str, value: Any) -> Any:
+    """A word as decoding gives it: a member of its closed set, which is told apart by identity."""
+    return _WORDS[name](value) if name in _WORDS and value is not None else value
+
+
+_WORDS = {
+    "kind": Kind,
+    "outcome": Outcome,
+    "channel": Channel,
+    "entry_mode": EntryMode,
+    "authentication": Authentication,
+    "initiated_by": Initiator,
+}
 
 
 def batch_of(
