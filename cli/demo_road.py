@@ -13,7 +13,7 @@ from fraud.decision import micros
 from fraud.policy import Policy, file_hash
 from fraud.rule_file import rule_set_of
 from fraud.schema import Label, Transaction
-from fraud.window_kernel import SECOND
+from fraud.window_columns import SECOND
 from models import point_in_time
 from models.point_in_time import Sight
 from models.train import train_and_save

@@ -19,7 +19,7 @@ from fraud.currencies import NO_CURRENCY
 from fraud.decision import micros
 from fraud.decoding import Intake, decode
 from fraud.errors import StateError
-from fraud.window_kernel import HOUR, LATENESS, REACH
+from fraud.window_columns import HOUR, LATENESS, REACH
 from storage.logs.log import TRANSACTIONS, Log, Record
 
 log = structlog.get_logger()

@@ -50,7 +50,9 @@ def why(flag: Mapping[str, Any]) -> str:
 def hits(flag: Mapping[str, Any], *modes: Mode) -> list[Mapping[str, Any]]:
     """The hits of some modes: those that acted before shadows, the gravest first."""
     found = [hit for hit in flag.get("hits") or () if hit["mode"] in {str(mode) for mode in modes}]
-    return sorted(found, key=lambda hit: (hit["mode"] != Mode.LIVE, -Severity.of(str(hit["severity"])), str(hit["rule"])))
+    return sorted(
+        found, key=lambda hit: (hit["mode"] != Mode.LIVE, -Severity.of(str(hit["severity"])), str(hit["rule"]))
+    )
 
 
 def place(transaction: Mapping[str, Any]) -> str:

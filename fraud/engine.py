@@ -17,7 +17,7 @@ from fraud.features import Features
 from fraud.hits import Hits
 from fraud.policy import Policy
 from fraud.rules import AnyRule
-from fraud.window_kernel import CONFLICT, DECIDED, DUPLICATE, INCOMPLETE, NOTES, REUSED, STATUS
+from fraud.window_columns import CONFLICT, DECIDED, DUPLICATE, INCOMPLETE, NOTES, REUSED, STATUS
 from fraud.windows import NO_MOVING, Windows, new_outputs
 
 CERTAIN = 1_000_000

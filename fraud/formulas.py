@@ -5,13 +5,13 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from fraud import window_kernel as kernel
+from fraud import window_columns as outputs
 from fraud.batch import Batch, Mark
 from fraud.columns import Bools, Floats, Ints, NumberColumn, TextColumn
 
 HOURS_NEEDED: Final = 20
 """Payments with a known local hour before a share of hours says anything."""
-SPEED_FLOOR: Final = 60 * kernel.SECOND
+SPEED_FLOOR: Final = 60 * outputs.SECOND
 """Two payments closer than this count as this far apart: clocks of terminals differ."""
 
 
@@ -73,8 +73,8 @@ def mean(window: int) -> Formula:
     """Approved spend per payment of a window."""
 
     def compute(features: Said) -> NumberColumn:
-        spends = features.said(kernel.SPENDS + window)
-        mean = features.said(kernel.SPENT + window) / np.maximum(spends, 1) / features.scale
+        spends = features.said(outputs.SPENDS + window)
+        mean = features.said(outputs.SPENT + window) / np.maximum(spends, 1) / features.scale
         return where(mean, spends > 0)
 
     return compute
@@ -84,8 +84,8 @@ def largest(window: int) -> Formula:
     """Largest approved payment of a window."""
 
     def compute(features: Said) -> NumberColumn:
-        largest = features.said(kernel.LARGEST + window) / features.scale
-        return where(largest, features.said(kernel.SPENDS + window) > 0)
+        largest = features.said(outputs.LARGEST + window) / features.scale
+        return where(largest, features.said(outputs.SPENDS + window) > 0)
 
     return compute
 
@@ -130,16 +130,16 @@ def first_time(mark: Mark, seen: int) -> Formula:
 
 def hour_share(features: Said) -> NumberColumn:
     """Share of the known hours that are this hour."""
-    known = features.said(kernel.HOUR_KNOWN)
-    present = (known >= HOURS_NEEDED) & (features.said(kernel.HOUR_OF_DAY) >= 0)
-    return where(features.said(kernel.HOUR_SAME) / np.maximum(known, 1), present)
+    known = features.said(outputs.HOUR_KNOWN)
+    present = (known >= HOURS_NEEDED) & (features.said(outputs.HOUR_OF_DAY) >= 0)
+    return where(features.said(outputs.HOUR_SAME) / np.maximum(known, 1), present)
 
 
 def speed(features: Said) -> NumberColumn:
     """Kilometres an hour since the previous place."""
-    since = features.said(kernel.SINCE_PLACE)
-    hours = np.maximum(since, SPEED_FLOOR) / kernel.HOUR
-    return where(features.said(kernel.METRES) / 1_000 / hours, since >= 0)
+    since = features.said(outputs.SINCE_PLACE)
+    hours = np.maximum(since, SPEED_FLOOR) / outputs.HOUR
+    return where(features.said(outputs.METRES) / 1_000 / hours, since >= 0)
 
 
 def ratio_to(to: str) -> Formula:
@@ -156,7 +156,7 @@ def ratio_to(to: str) -> Formula:
 def account_age(features: Said) -> NumberColumn:
     """Days since the account was opened, at this payment."""
     opened = features.batch.rows.number("account_opened_on")
-    return where(np.floor(features.batch.event_time / kernel.DAY) - opened.values, opened.present)
+    return where(np.floor(features.batch.event_time / outputs.DAY) - opened.values, opened.present)
 
 
 def country_mismatch(features: Said) -> NumberColumn:

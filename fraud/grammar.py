@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import numpy as np
@@ -91,10 +90,10 @@ def _column(reader: Reader, node: exp.Expr) -> Term:
 
 
 def _unknown_column(node: exp.Expr, kinds: Mapping[str, ColumnKind]) -> str:
-    near = get_close_matches(node.name.lower(), kinds, n=1, cutoff=0.5)
+    near = nearest(node.name, kinds)
     if node.this.args.get("quoted") and not near:
         return f"unknown column {node.name}; a text goes in single quotes: '{node.name}'"
-    return f"unknown column {node.name}" + (f", did you mean {near[0]}?" if near else "; see docs/features.md")
+    return f"unknown column {node.name}{near or '; see docs/features.md'}"
 
 
 def _literal(_reader: Reader, node: exp.Expr) -> Term:

@@ -135,6 +135,12 @@ def _power_of_two(at_least: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def packed(country: int) -> int:  # pragma: no cover
+    """Two letters (256 * first + second) as one of 676 and above 0; 0 stays 0."""
+    return 0 if country == 0 else ((country >> 8) - 65) * 26 + (country & 0xFF) - 64
+
+
+@njit(cache=True, nogil=True)
 def find(table: Ints, hashes: Hashes, user: np.uint64) -> int:  # pragma: no cover
     """Index of a user, -1 when unknown. Linear probing from the hash's own low bits: xxh3 mixes well."""
     mask = np.uint64(len(table) - 1)

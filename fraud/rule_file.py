@@ -4,15 +4,22 @@ YAML is taken without its surprises: `off` is a word and not False, 0742 keeps i
 aliases, tags or second documents.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from fraud.decision import Severity
 from fraud.errors import RuleFileError
-from fraud.rule_mistakes import Mistakes
-from fraud.rule_set import RuleSet
-from fraud.yaml_lines import Document, YamlError, compose
+from fraud.file_mistakes import Mistakes, Told
+from fraud.rule_set import Bands, CardNumbers, RuleSet
+from fraud.rules import AnyRule
+from fraud.yaml_lines import Document, Path, YamlError, compose, shown
+
+_MODEL_BY_KIND: dict[str, type[BaseModel]] = {
+    rule.model_fields["kind"].default: rule for rule in get_args(get_args(AnyRule)[0])
+}
+_PARTS: dict[Path, type[BaseModel]] = {(): RuleSet, ("score",): Bands, ("card_numbers",): CardNumbers}
 
 
 def rule_set_of(text: str, name: str) -> RuleSet:
@@ -52,4 +59,23 @@ def _validated(document: Document, name: str) -> RuleSet:
     try:
         return RuleSet.model_validate(document.data)
     except ValidationError as error:
-        raise RuleFileError(Mistakes(document, name).lines(error)) from error
+        raise RuleFileError(_mistakes(document, name, error)) from error
+
+
+def _mistakes(document: Document, name: str, error: ValidationError) -> list[str]:
+    rules = document.data.get("rules")
+    given = [
+        (("rules", at), rule) for at, rule in enumerate(rules if isinstance(rules, list) else []) if isinstance(rule, dict)
+    ]
+    kinds = {path: _MODEL_BY_KIND[rule["kind"]] for path, rule in given if rule.get("kind") in _MODEL_BY_KIND}
+    # Repeated ids are told from the document: their own lines, and also beside other mistakes.
+    found = [detail for detail in error.errors() if detail["type"] != "repeated_id"]
+    return Mistakes(document, name, _PARTS | kinds, _MODEL_BY_KIND).lines(found, _repeated_ids(given))
+
+
+def _repeated_ids(given: list[tuple[Path, dict[str, Any]]]) -> Iterator[Told]:
+    first_by_id: dict[str, Path] = {}
+    for path, rule in given:
+        id_ = rule.get("id")
+        if isinstance(id_, str) and first_by_id.setdefault(id_, path) != path:
+            yield (*path, "id"), f"{id_!r} is already the id of {shown(first_by_id[id_])}"

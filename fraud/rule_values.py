@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -78,7 +77,7 @@ def _severity(value: Any) -> Severity:
     if isinstance(value, Severity):
         return value
     if value not in words:
-        raise ValueError(f"{value!r} is no severity{_near(value, words)}; use {', '.join(words)}")
+        raise ValueError(f"{value!r} is no severity{nearest(str(value), words)}")
     return Severity.of(value)
 
 
@@ -160,11 +159,6 @@ def _mcc_range(value: Any) -> str:
     if match is None or (match[2] and match[1] >= match[2]):
         raise ValueError(f"{value!r} is no merchant category; write four digits, or a range such as 3000-3350")
     return f"{match[1]}-{match[2]}" if match[2] else match[1]
-
-
-def _near(value: Any, words: list[str]) -> str:
-    near = get_close_matches(str(value), words, n=1)
-    return f", did you mean {near[0]}?" if near else ""
 
 
 SeverityWord = Annotated[

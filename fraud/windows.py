@@ -11,8 +11,10 @@ import numpy as np
 
 from fraud.batch import Batch
 from fraud.columns import Bools, Hashes, Ints
+from fraud.look_back import new_scratch
 from fraud.ring import BURIED, EVENT_TIME, NEVER, OFFSET, WIDTH, Rows, Shard, filled
-from fraud.window_kernel import EVICTED_ROOM, LATENESS, OUTPUTS, REACH, ROOM, advance, new_scratch
+from fraud.window_columns import LATENESS, OUTPUTS, REACH
+from fraud.window_kernel import EVICTED_ROOM, ROOM, advance
 
 NO_MOVING = np.zeros(10_000, np.bool_)
 """No merchant category moves."""

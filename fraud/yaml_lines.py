@@ -1,11 +1,12 @@
 """YAML without its surprises, and with the line of every value.
 
 Only plain mappings, lists and scalars: no aliases, anchors, tags or second documents, no key twice. `off` and `no` are words,
-00:30 is a text, 0742 keeps its zero; only true, false, null, whole numbers and decimals are more than text.
+00:30 is a text, 0742 keeps its zero; only true, false, null, whole numbers and decimals are more than text. Where a text is
+needed as it stands, `as_written` leaves even those alone.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,8 @@ MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 20
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,2})?")
-_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+_NOTHING = {"null", "~", ""}
+_TRUTH = {"true": True, "false": False}
 
 
 class YamlError(Exception):
@@ -43,11 +45,30 @@ class Document:
         return self.line_by_path.get(path, 1)
 
 
-def compose(text: str) -> Document:
-    """Read one document. Raises YamlError with every problem that was found."""
+def typed(text: str) -> Any:
+    """The value of an unquoted scalar."""
+    small = text.lower()
+    if small in _NOTHING:
+        return None
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else _TRUTH.get(small, text)
+
+
+def as_written(text: str) -> str | None:
+    """An unquoted scalar letter by letter, so that the code 1.0 does not become 1; only null is nothing."""
+    return None if text.lower() in _NOTHING else text
+
+
+def compose(text: str, scalar: Callable[[str], Any] = typed) -> Document:
+    """Read one document, each unquoted scalar through `scalar`. Raises YamlError with every problem that was found.
+
+    >>> compose("a: [NO, 1.0, '2']").data, compose("a: [NO, 1.0, '2']", as_written).data
+    ({'a': ['NO', 1.0, '2']}, {'a': ['NO', '1.0', '2']})
+    """
     if len(text) > MAX_CHARACTERS:
         raise YamlError([(1, f"the file has {len(text):,} characters, {MAX_CHARACTERS:,} are allowed")])
-    composer = _Composer(yaml.parse(text, Loader=yaml.SafeLoader))
+    composer = _Composer(yaml.parse(text, Loader=yaml.SafeLoader), scalar)
     try:
         data = composer.document()
     except yaml.YAMLError as error:
@@ -66,6 +87,7 @@ def _syntax_problem(error: yaml.YAMLError) -> tuple[int, str]:
 @dataclass(slots=True)
 class _Composer:
     events: Iterator[Any]
+    scalar: Callable[[str], Any]
     problems: list[tuple[int, str]] = field(default_factory=list)
     line_by_path: dict[Path, int] = field(default_factory=dict)
 
@@ -92,7 +114,7 @@ class _Composer:
             return self._mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(path)
-        return event.value if event.style else _scalar(event.value)
+        return event.value if event.style else self.scalar(event.value)
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -121,15 +143,6 @@ class _Composer:
 
     def _problem(self, event: Any, what: str) -> None:
         self.problems.append((event.start_mark.line + 1, what))
-
-
-def _scalar(text: str) -> Any:
-    """The value of an unquoted scalar."""
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    return float(text) if _DECIMAL.fullmatch(text) else text
 
 
 def shown(path: Path) -> str:

@@ -19,7 +19,7 @@ from fraud.decision import micros, moment
 from fraud.errors import UsageError
 from fraud.features import MODEL_FEATURES, Features
 from fraud.schema import LabelValue
-from fraud.window_kernel import DECIDED, STATUS
+from fraud.window_columns import DECIDED, STATUS
 from fraud.windows import NO_MOVING, Windows, new_outputs
 from models.scorer import matrix_of
 from models.training_set import TrainingSet

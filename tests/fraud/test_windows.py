@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fraud.window_kernel as kernel
+import fraud.window_columns as kernel
 from fraud.batch import Batch
 from fraud.ring import CAP, WIDTH
 from fraud.schema import Transaction
