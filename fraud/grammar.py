@@ -11,6 +11,7 @@ from fraud.case_terms import case, coalesce
 from fraud.columns import ColumnKind
 from fraud.errors import ExpressionError
 from fraud.refusals import refusal, shown
+from fraud.spelling import nearest
 from fraud.terms import (
     Number,
     Term,

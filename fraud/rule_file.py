@@ -4,7 +4,7 @@ YAML is taken without its surprises: `off` is a word and not False, 0742 keeps i
 aliases, tags or second documents.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -65,15 +65,17 @@ def _validated(document: Document, name: str) -> RuleSet:
 def _mistakes(document: Document, name: str, error: ValidationError) -> list[str]:
     rules = document.data.get("rules")
     given = [
-        (("rules", at), rule) for at, rule in enumerate(rules if isinstance(rules, list) else []) if isinstance(rule, dict)
+        (("rules", at), rule)
+        for at, rule in enumerate(rules if isinstance(rules, list) else [])
+        if isinstance(rule, dict)
     ]
-    kinds = {path: _MODEL_BY_KIND[rule["kind"]] for path, rule in given if rule.get("kind") in _MODEL_BY_KIND}
+    kinds = {path: _MODEL_BY_KIND[kind] for path, rule in given if (kind := str(rule.get("kind"))) in _MODEL_BY_KIND}
     # Repeated ids are told from the document: their own lines, and also beside other mistakes.
     found = [detail for detail in error.errors() if detail["type"] != "repeated_id"]
     return Mistakes(document, name, _PARTS | kinds, _MODEL_BY_KIND).lines(found, _repeated_ids(given))
 
 
-def _repeated_ids(given: list[tuple[Path, dict[str, Any]]]) -> Iterator[Told]:
+def _repeated_ids(given: Sequence[tuple[Path, dict[str, Any]]]) -> Iterator[Told]:
     first_by_id: dict[str, Path] = {}
     for path, rule in given:
         id_ = rule.get("id")

@@ -24,6 +24,7 @@ from fraud.decision import Severity
 from fraud.errors import ExpressionError
 from fraud.expressions import Condition, condition
 from fraud.features import COLUMN_KINDS
+from fraud.spelling import nearest
 from fraud.wording import percent
 
 MICRO = 1_000_000

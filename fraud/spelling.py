@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_ALIKE = 0.55
-"""Share of letters in common (difflib's ratio) from which a word may have been meant: `5 min` is still 5m."""
+_ALIKE = 0.65
+"""Share of letters in common (difflib's ratio) from which a word may have been meant."""
 _FEW = 12
 
 
@@ -14,8 +14,14 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     >>> nearest("Amounts", ["amount", "city"]), nearest("x", ["amount", "city"])
     (', did you mean amount?', '; one of amount, city')
     """
-    word_by_small = {known.lower(): known for known in valid}
-    found = get_close_matches(word.lower(), word_by_small, n=1, cutoff=_ALIKE)
+    known = list(valid)
+    known_by_letters = {_letters(name): name for name in known}
+    found = get_close_matches(_letters(word), known_by_letters, n=1, cutoff=_ALIKE)
     if found:
-        return f", did you mean {word_by_small[found[0]]}?"
-    return f"; one of {', '.join(word_by_small.values())}" if 0 < len(word_by_small) <= _FEW else ""
+        return f", did you mean {known_by_letters[found[0]]}?"
+    return f"; one of {', '.join(known)}" if 0 < len(known) <= _FEW else ""
+
+
+def _letters(word: str) -> str:
+    """Without what is easily mistaken: case, and spaces as in `5 min`."""
+    return word.lower().replace(" ", "")

@@ -131,7 +131,7 @@ class _Composer:
     def _key(self, event: Any, path: Path) -> str:
         if isinstance(event, yaml.ScalarEvent):
             return str(event.value)
-        self._value(event, path)
+        self._value(event, (*path, ""))  # one level further in: brackets may stand in names without end, too
         self._problem(event, "a name must be a plain word")
         return ""
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from fraud.currencies import is_known
 from fraud.errors import MappingError
+from fraud.spelling import nearest
 from storage.foreign_files import ForeignFile
-from storage.mapping import LabelColumns, MappingFile, TimeFormat, nearest, word_of
+from storage.mapping import LabelColumns, MappingFile, TimeFormat, word_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,11 @@ Read strictly: an unknown key, a word that no field can have or a wrong zone is 
 nearest valid name. Scalars are taken as they are written, so a code `NO` stays `NO`.
 """
 
+import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
-from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, get_args, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -19,8 +18,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from fraud.currencies import is_known
 from fraud.errors import MappingError
+from fraud.file_mistakes import Mistakes, Told
 from fraud.schema import Transaction
-from storage.yaml_lines import Document, read_yaml
+from fraud.spelling import nearest
+from fraud.yaml_lines import Document, Path, YamlError, as_written, compose
 
 FIELD_TYPES: Mapping[str, Any] = {
     name: get_args(hint)[0] if NoneType in get_args(hint) else hint
@@ -40,16 +41,7 @@ _SHAPES = dict.fromkeys(("mcc", "card_last4"), re.compile("[0-9]{4}")) | dict.fr
 )
 _FORMATS = ("auto", "epoch_s", "epoch_ms")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_FEW = 12
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def nearest(word: str, valid: Sequence[str]) -> str:
-    """How a message goes on: the valid name that was probably meant, or all of a few."""
-    found = get_close_matches(word, valid, n=1, cutoff=0.65)
-    if found:
-        return f"; did you mean {found[0]}?"
-    return f"; valid: {', '.join(valid)}" if 0 < len(valid) <= _FEW else ""
 
 
 def _field_name(name: str) -> str:
@@ -188,34 +180,48 @@ class ColumnMapping(_Strict):
         return f"a transaction has no field for {' and '.join(named)}: not replayed" if named else None
 
 
+_PARTS: Mapping[Path, type[BaseModel]] = {
+    (): ColumnMapping,
+    ("time",): TimeFormat,
+    ("label",): LabelColumns,
+    ("features",): ExtraFeatures,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class MappingFile:
-    """A mapping with its place, so that what does not fit can be pointed at."""
+    """A mapping with its places, so that what does not fit can be pointed at."""
 
-    path: Path
     mapping: ColumnMapping
-    lines: Mapping[tuple[str | int, ...], int]
+    mistakes: Mistakes
 
-    def error(self, where: tuple[str | int, ...], text: str) -> MappingError:
+    def error(self, where: Path, what: str) -> MappingError:
         """An error that names file, line and path of the mapping."""
-        return MappingError(_place(self.path, self.lines, where) + text)
+        return MappingError(self.mistakes.line(where, what))
 
 
-def read_mapping(path: Path) -> MappingFile:
+def read_mapping(path: pathlib.Path) -> MappingFile:
     """Read and check a mapping. Raises MappingError with a line for each mistake."""
+    mistakes = Mistakes(_document(path), str(path), _PARTS)
     try:
-        document = read_yaml(path.read_text("utf-8"))
+        mapping = ColumnMapping.model_validate(mistakes.document.data)
+    except ValidationError as error:
+        raise MappingError("\n".join(mistakes.lines(error.errors()))) from error
+    wrong = mistakes.lines((), _wrong_words(mapping))
+    if wrong:
+        raise MappingError("\n".join(wrong))
+    return MappingFile(mapping, mistakes)
+
+
+def _document(path: pathlib.Path) -> Document:
+    try:
+        return compose(path.read_text("utf-8"), as_written)
     except OSError as error:
         raise MappingError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise MappingError(f"{path}:{error}") from error
-    try:
-        mapping = ColumnMapping.model_validate(document.content)
-    except ValidationError as error:
-        raise MappingError("\n".join(_lines_of(error, path, document))) from error
-    found = MappingFile(path, mapping, document.lines)
-    _check_words(found)
-    return found
+    except UnicodeDecodeError as error:
+        raise MappingError(f"{path}: cannot be read: {error}") from error
+    except YamlError as error:
+        raise MappingError("\n".join(f"{path}:{line}: {what}" for line, what in error.problems)) from error
 
 
 def word_of(field: str, word: str) -> Any:
@@ -231,64 +237,21 @@ def word_of(field: str, word: str) -> Any:
     return value
 
 
-def _check_words(file: MappingFile) -> None:
-    given: list[tuple[tuple[str, ...], str, str]] = [
-        (("defaults", field), field, word) for field, word in file.mapping.defaults.items()
+def _wrong_words(mapping: ColumnMapping) -> Iterator[Told]:
+    given: list[tuple[Path, str, str]] = [
+        (("defaults", field), field, word) for field, word in mapping.defaults.items()
     ]
-    for field, words in file.mapping.values.items():
+    for field, words in mapping.values.items():
         given += [(("values", field, code), field, word) for code, word in words.items()]
-    mistakes = []
     for where, field, word in given:
         if field in REQUIRED or field == "transaction_id":
-            mistakes.append(str(file.error(where, f"{field} must come from the file")))
+            yield where, f"{field} must come from the file"
             continue
         try:
             word_of(field, word)
         except ValueError:
-            mistakes.append(str(file.error(where, f"{field} cannot be {word}{nearest(word, _words_of(field))}")))
-    if mistakes:
-        raise MappingError("\n".join(mistakes))
+            yield where, f"{field} cannot be {word}{nearest(word, _words_of(field))}"
 
 
 def _words_of(field: str) -> list[str]:
     return list(map(str, getattr(FIELD_TYPES[field], "__members__", {}).values()))
-
-
-_MODELS: dict[tuple[str | int, ...], type[BaseModel]] = {
-    (): ColumnMapping,
-    ("time",): TimeFormat,
-    ("label",): LabelColumns,
-    ("features",): ExtraFeatures,
-}
-
-
-_EXPECTED = {
-    "missing": "is missing",
-    "string_type": "a word is expected here",
-    "dict_type": "names and what they stand for are expected here, such as {A: B}",
-    "tuple_type": "a list is expected here, such as [A, B]",
-}
-
-
-def _lines_of(error: ValidationError, path: Path, document: Document) -> list[str]:
-    """One line for each mistake, in the file's order."""
-    placed = []
-    for mistake in error.errors():
-        where = tuple(part for part in mistake["loc"] if part != "[key]")
-        text = mistake["msg"].removeprefix("Value error, ")
-        if mistake["type"] == "extra_forbidden":
-            text = f"unknown key {where[-1]}{nearest(str(where[-1]), list(_MODELS[where[:-1]].model_fields))}"
-        elif mistake["type"] in {"model_type", "model_attributes_type"}:
-            text = f"keys are expected here: {', '.join(_MODELS[where].model_fields)}"
-        else:
-            text = _EXPECTED.get(mistake["type"], text)
-        placed.append((document.line(where), _place(path, document.lines, where) + text))
-    return [line for _, line in sorted(placed)]
-
-
-def _place(path: Path, lines: Mapping[tuple[str | int, ...], int], where: tuple[str | int, ...]) -> str:
-    known = where
-    while known and known not in lines:
-        known = known[:-1]
-    named = ".".join(map(str, where))
-    return f"{path}:{lines.get(known, 1)}: {named}: " if named else f"{path}:{lines.get(known, 1)}: "

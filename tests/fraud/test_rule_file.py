@@ -241,6 +241,7 @@ RULE = "rules:\n  - id: large\n    kind: high_amount\n    limit: {EUR: 1000}\n"
         pytest.param("rules: []\n---\nrules: []\n", "4: a second document begins", id="a second document"),
         pytest.param("rules: [\n", "4: not YAML", id="a bracket left open"),
         pytest.param("rules: " + "[" * 3000 + "\n", "3: nested too deeply", id="three thousand brackets"),
+        pytest.param("rules: " + "{" * 3000 + "\n", "3: nested too deeply", id="three thousand braces, each in a name"),
         pytest.param("? [a, b]\n: c\n", "3: a name must be a plain word", id="a list for a name"),
     ],
 )

@@ -166,27 +166,27 @@ def test_a_mapping_that_fits_no_row_is_refused(opened, columns, said):
     [
         pytest.param(
             MINIMAL.replace("AMOUNT}", "AMOUNTS}"),
-            "mapping.yaml:1: columns.amount: FILE has no column AMOUNTS; did you mean AMOUNT?",
+            "mapping.yaml:1: columns.amount: FILE has no column AMOUNTS, did you mean AMOUNT?",
             id="a column",
         ),
         pytest.param(
             MINIMAL + "label: {column: FRAUD, fraud: [1], reported_at: WHEN}\n",
-            "mapping.yaml:2: label.column: FILE has no column FRAUD; valid: ID, USER, AT, AMOUNT",
+            "mapping.yaml:2: label.column: FILE has no column FRAUD; one of ID, USER, AT, AMOUNT",
             id="a label column",
         ),
         pytest.param(
             MINIMAL + "places: {home: [NORTH, EAST]}\n",
-            "mapping.yaml:2: places.home: FILE has no column NORTH; valid: ID, USER, AT, AMOUNT",
+            "mapping.yaml:2: places.home: FILE has no column NORTH; one of ID, USER, AT, AMOUNT",
             id="a place",
         ),
         pytest.param(
             MINIMAL + "features: {numeric: [ITEMS]}\n",
-            "mapping.yaml:2: features: FILE has no column ITEMS; valid: ID, USER, AT, AMOUNT",
+            "mapping.yaml:2: features: FILE has no column ITEMS; one of ID, USER, AT, AMOUNT",
             id="a feature",
         ),
         pytest.param(
             MINIMAL + "currency: EURO\n",
-            "mapping.yaml:2: currency: EURO is neither an ISO 4217 code nor a column; valid: ID, USER, AT, AMOUNT",
+            "mapping.yaml:2: currency: EURO is neither an ISO 4217 code nor a column; one of ID, USER, AT, AMOUNT",
             id="a currency",
         ),
         pytest.param(

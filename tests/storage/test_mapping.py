@@ -50,6 +50,17 @@ def test_everything_that_a_mapping_may_say_is_read(read):
     assert mapping.sources()["latitude"] == "M_LAT"
 
 
+def test_a_code_is_the_text_that_was_written(read):
+    codes = "[1, 1.0, 01, 1e3, +1, true, True, off, NO, 2018-04-01, 12:30, 0x1F, '~', 1_000]"
+
+    mapping = read(
+        MINIMAL + f"label: {{column: F, fraud: {codes}, delay: 7d}}\nvalues: {{channel: {{0: pos, No: atm}}}}\n"
+    )
+
+    assert ", ".join(mapping.label.fraud) == codes.strip("[]").replace("'", "")
+    assert mapping.values == {"channel": {"0": "pos", "No": "atm"}}
+
+
 def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
     assert read(MINIMAL).not_carried() is None
     assert read(EVERYTHING).not_carried() == (
@@ -62,24 +73,24 @@ def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
     [
         pytest.param(
             MINIMAL + "currencies: EUR\n",
-            "mapping.yaml:2: currencies: unknown key currencies; did you mean currency?",
+            "mapping.yaml:2: currencies: unknown field, did you mean currency?",
             id="an unknown key",
         ),
         pytest.param(
             MINIMAL + "label:\n  column: F\n  fraud: [1]\n  dely: 7d\n",
-            "mapping.yaml:5: label.dely: unknown key dely; did you mean delay?",
+            "mapping.yaml:5: label.dely: unknown field, did you mean delay?",
             id="an unknown key further in",
         ),
         pytest.param(
             "columns: {user_id: U, event_time: T, amount: A,\n  merchnt_id: M}\n",
-            "mapping.yaml:2: columns.merchnt_id: merchnt_id is no field of a transaction; did you mean merchant_id?",
+            "mapping.yaml:2: columns.merchnt_id: merchnt_id is no field of a transaction, did you mean merchant_id?",
             id="an unknown field",
         ),
         pytest.param("columns: {user_id: U}\n", "mapping.yaml:1: columns lacks event_time, amount", id="required fields"),
         pytest.param("time: {format: auto}\n", "mapping.yaml:1: columns: is missing", id="no columns"),
         pytest.param(
             MINIMAL + "time: {zone: Europe/Brussel}\n",
-            "mapping.yaml:2: time.zone: Europe/Brussel is no time zone; did you mean Europe/Brussels?",
+            "mapping.yaml:2: time.zone: Europe/Brussel is no time zone, did you mean Europe/Brussels?",
             id="an unknown zone",
         ),
         pytest.param(
@@ -90,7 +101,7 @@ def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
         ),
         pytest.param(
             MINIMAL + "defaults: {channel: poss}\n",
-            "mapping.yaml:2: defaults.channel: channel cannot be poss; did you mean pos?",
+            "mapping.yaml:2: defaults.channel: channel cannot be poss, did you mean pos?",
             id="a default that the field cannot have",
         ),
         pytest.param(
@@ -110,7 +121,7 @@ def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
         ),
         pytest.param(
             MINIMAL + "values:\n  channel:\n    CP: pso\n",
-            "mapping.yaml:4: values.channel.CP: channel cannot be pso; did you mean pos?",
+            "mapping.yaml:4: values.channel.CP: channel cannot be pso, did you mean pos?",
             id="a code translated to nothing we know",
         ),
         pytest.param(
@@ -120,7 +131,7 @@ def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
         ),
         pytest.param(
             MINIMAL + "tokenise: [city]\n",
-            "mapping.yaml:2: tokenise.0: city is no identifier; valid: transaction_id, user_id, merchant_id, terminal_id, "
+            "mapping.yaml:2: tokenise[0]: city is no identifier; one of transaction_id, user_id, merchant_id, terminal_id, "
             "card_token, device_id",
             id="a token for what is no identifier",
         ),
@@ -149,17 +160,17 @@ def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
         ),
         pytest.param(
             MINIMAL + "time: epoch_s\n",
-            "mapping.yaml:2: time: keys are expected here: format, zone",
+            "mapping.yaml:2: time: 'epoch_s' must be a mapping (name: value) of format, zone",
             id="a word where keys belong",
         ),
         pytest.param(
             MINIMAL + "tokenise: user_id\n",
-            "mapping.yaml:2: tokenise: a list is expected here, such as [A, B]",
+            "mapping.yaml:2: tokenise: 'user_id' must be a list ([A, B])",
             id="a word where a list belongs",
         ),
-        pytest.param(MINIMAL + "columns: {}\n", "mapping.yaml:2: columns is there twice", id="a key twice"),
-        pytest.param("columns: [\n", "mapping.yaml:2: expected the node content, but found '<stream end>'", id="no YAML"),
-        pytest.param("a: &x 1\nb: *x\n", "mapping.yaml:2: aliases (*x) are not used here", id="an alias"),
+        pytest.param(MINIMAL + "columns: {}\n", "mapping.yaml:2: columns: given twice, first on line 1", id="a key twice"),
+        pytest.param("columns: [\n", "mapping.yaml:2: not YAML: expected the node content, but found '<stream end>'", id="no YAML"),
+        pytest.param("a: &x 1\nb: *x\n", "mapping.yaml:2: aliases such as *x are not taken; write the value again", id="an alias"),
     ],
 )  # fmt: skip
 def test_a_mistake_names_line_path_and_what_was_probably_meant(read, text, said):
@@ -186,6 +197,10 @@ def test_no_text_makes_reading_fail_otherwise(read):
         "\0",
         "a: !!python/object:os.system x",
         "{" * 3_000,
+        "a: " + "[" * 3_000,
+        "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+        "columns: ~\n",
+        "label: {column: [A], fraud: {A: B}, delay: ~}\nplaces: {user: [A]}\nvalues: {channel: pos}\n",
         "? [a, b]\n: 1\n",
         "--- a\n--- b\n",
     ):
