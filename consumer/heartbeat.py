@@ -71,10 +71,9 @@ class HeartbeatChore:
 
     def _lag(self) -> dict[str, int]:
         try:
-            return {
-                str(partition): max(0, self.reader.end_offset(partition) - state.next_offset)
-                for partition, state in sorted(self.decider.states.items())
-            }
+            positions = {partition: state.next_offset for partition, state in sorted(self.decider.states.items())}
+            ends = self.reader.end_offsets(list(positions))
+            return {str(partition): max(0, ends[partition] - position) for partition, position in positions.items()}
         except LogError as error:
             log.warning("lag_unknown", reason=str(error))
             return {}

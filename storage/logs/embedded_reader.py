@@ -1,7 +1,7 @@
 """The one member of a group of the embedded log, with explicit positions and durable commits."""
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -79,10 +79,10 @@ class EmbeddedGroupReader:
         """Deliver again."""
         self._is_paused = False
 
-    def end_offset(self, partition: int) -> int:
-        """The offset after the last record, for lag."""
+    def end_offsets(self, partitions: Sequence[int]) -> dict[int, int]:
+        """The offset after the last record of each, for lag."""
         self._look()
-        return self._bounds[partition][1]
+        return {partition: self._bounds[partition][1] for partition in partitions}
 
     def close(self) -> None:
         """Let the next member in."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -121,11 +121,13 @@ class KafkaGroupReader:
         self._is_paused = False
         self._consumer.resume(*(self._at(partition) for partition in self._positioned if self._is_held(partition)))
 
-    def end_offset(self, partition: int) -> int:
-        """The offset after the last record, for lag."""
-        at = self._at(partition)
-        with self._connection.translated(f"asking for the end of {self._topic}-{partition}"):
-            return int(self._consumer.end_offsets([at])[at])
+    def end_offsets(self, partitions: Sequence[int]) -> dict[int, int]:
+        """The offset after the last record of each, for lag; one request for all, since it is asked for between two polls."""
+        if not partitions:
+            return {}
+        with self._connection.translated(f"asking for the ends of {self._topic}"):
+            found = self._consumer.end_offsets([self._at(partition) for partition in partitions])
+        return {at.partition: int(end) for at, end in found.items()}
 
     def close(self) -> None:
         """Leave the group; a static member stays known to it until its session ends."""

@@ -124,8 +124,8 @@ class GroupReader(Protocol):
         """Deliver again."""
         ...
 
-    def end_offset(self, partition: int) -> int:
-        """The offset after the last record, for lag."""
+    def end_offsets(self, partitions: Sequence[int]) -> dict[int, int]:
+        """The offset after the last record of each, for lag."""
         ...
 
     def close(self) -> None:

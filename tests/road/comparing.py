@@ -1,6 +1,6 @@
 """Two runs over one log, held against each other: equal, missing, extra, different."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,5 +49,15 @@ def compare(what: str, expected: Found, found: Found) -> Comparison:
 
 
 def _difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
-    return "; ".join(f"{name} {expected.get(name)!r} became {found.get(name)!r}" for name in names)
+    one, other = dict(_leaves(expected)), dict(_leaves(found))
+    names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    return "; ".join(f"{name} {one.get(name)!r} became {other.get(name)!r}" for name in names)
+
+
+def _leaves(document: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Fields of a document by dotted name."""
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value

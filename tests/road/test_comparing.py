@@ -11,8 +11,8 @@ def test_equal_runs_are_equal():
 
 
 def test_every_kind_of_difference_is_named_with_an_example():
-    expected = {"same": {"a": 1}, "gone": {"a": 1}, "changed": {"a": 1, "b": 2}}
-    found = {"same": {"a": 1}, "new": {"a": 1}, "changed": {"a": 1, "b": 3, "c": 4}}
+    expected = {"same": {"a": 1}, "gone": {"a": 1}, "changed": {"a": 1, "b": {"x": 2, "y": 2}}}
+    found = {"same": {"a": 1}, "new": {"a": 1}, "changed": {"a": 1, "b": {"x": 3, "y": 2}, "c": 4}}
 
     comparison = compare("flags", expected, found)
 
@@ -21,7 +21,7 @@ def test_every_kind_of_difference_is_named_with_an_example():
         "flags: 1 equal, 1 missing, 1 extra, 1 different",
         "  missing: gone",
         "  extra: new",
-        "  different: changed: b 2 became 3; c None became 4",
+        "  different: changed: b.x 2 became 3; c None became 4",
     ]
 
 

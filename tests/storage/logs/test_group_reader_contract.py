@@ -147,7 +147,10 @@ def test_the_end_is_known_before_it_is_reached(log, topic, reader):
     [(partition, _offset, _at), *_rest] = publish(log, topic, [b"0", b"1", b"2"])
     join(reader)
 
-    assert reader.end_offset(partition) == 3
+    others = [other for other in range(PARTITIONS) if other != partition]
+    assert reader.end_offsets([partition]) == {partition: 3}
+    assert reader.end_offsets([*others, partition]) == {partition: 3, **dict.fromkeys(others, 0)}
+    assert reader.end_offsets([]) == {}
 
 
 def test_an_offset_that_the_log_does_not_hold_is_an_alarm(log, topic, reader):
