@@ -1,16 +1,18 @@
 """What the pages list is what the code has: fields, words, settings, topics, metrics."""
 
 import re
+import shlex
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import typer
 from prometheus_client import Counter
 from pydantic import SecretStr
 
 from cli.connect import topics
 from cli.doctor import LEAST_FREE
-from cli.main import COMMANDS, GROUPS
+from cli.main import application
 from cli.settings import Settings
 from consumer.checkpointing import LONGEST, REPLAY_RECORDS
 from consumer.metrics import Metrics
@@ -149,12 +151,48 @@ def test_topics_are_kept_longer_than_a_consumer_reads_back():
     assert timedelta(days=kept["transactions"] or 0) > timedelta(microseconds=LOOK_BACK) + timedelta(days=7)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_command_that_a_page_names_exists(page):
-    named = set(re.findall(r"[`$] ?(?:FRAUD_\w+=\S+ )*fraud ([a-z]+)", (ROOT / page).read_text()))
+def commands(text):
+    """Calls of `fraud` in a page: in its code blocks, and between backticks."""
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    called = r"(?:\w+=\S+ )*fraud ([a-z][^\n#`]*)"
+    return re.findall(rf"^(?:\$ )?{called}", blocks, re.MULTILINE) + re.findall(rf"`{called}`", text)
+
+
+def refused(call):
+    """What is wrong with the command or its options; None for what the command line would take."""
+    words = shlex.split(call)
+    command = typer.main.get_command(application(words[:1]))
+    while words and hasattr(command, "get_command"):
+        inner = command.get_command(typer.Context(command), words[0])
+        if inner is None:
+            return f"no command {words[0]}"
+        command, words = inner, words[1:]
+    given = [word.split("=")[0] for word in words if word.startswith("--")]
+    known = {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    return next((f"{call}: no option {option}" for option in given if option not in known), None)
+
+
+@pytest.mark.parametrize("page", sorted({*PAGES, "CONTRIBUTING.md"}))
+def test_every_command_that_a_page_names_exists_with_its_options(page):
+    named = commands((ROOT / page).read_text())
 
     assert named
-    assert named - {*COMMANDS, *GROUPS} == set()
+    assert [wrong for call in named if (wrong := refused(call))] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong"),
+    [
+        pytest.param("train", None, id="a command"),
+        pytest.param("rules check config/rules.yaml", None, id="one of a group"),
+        pytest.param("consume --no-watch", None, id="the other side of a switch"),
+        pytest.param("learn", "no command learn", id="a command that is not there"),
+        pytest.param("rules eat", "no command eat", id="one that its group does not have"),
+        pytest.param("train --fast", "train --fast: no option --fast", id="an option that is not there"),
+    ],
+)
+def test_a_command_that_is_gone_is_found(call, wrong):
+    assert refused(call) == wrong
 
 
 @pytest.mark.parametrize("page", sorted({*PAGES, *MORE}))
