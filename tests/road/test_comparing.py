@@ -1,5 +1,7 @@
 """A comparison that overlooks nothing."""
 
+from typing import Any
+
 from tests.road.comparing import compare
 
 
@@ -11,8 +13,16 @@ def test_equal_runs_are_equal():
 
 
 def test_every_kind_of_difference_is_named_with_an_example():
-    expected = {"same": {"a": 1}, "gone": {"a": 1}, "changed": {"a": 1, "b": {"x": 2, "y": 2}}}
-    found = {"same": {"a": 1}, "new": {"a": 1}, "changed": {"a": 1, "b": {"x": 3, "y": 2}, "c": 4}}
+    expected: dict[str, dict[str, Any]] = {
+        "same": {"a": 1},
+        "gone": {"a": 1},
+        "changed": {"a": 1, "b": {"x": 2, "y": 2}},
+    }
+    found: dict[str, dict[str, Any]] = {
+        "same": {"a": 1},
+        "new": {"a": 1},
+        "changed": {"a": 1, "b": {"x": 3, "y": 2}, "c": 4},
+    }
 
     comparison = compare("flags", expected, found)
 
