@@ -1,7 +1,6 @@
 """`fraud dashboard`: what analysts see, in a browser. The only place that hands settings over to the dashboard's process."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -11,13 +10,13 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 import dashboard as dashboard_package
 from cli.settings import Settings
+from cli.termination import terminated_like_interrupted
 from dashboard.handover import Handover
 from fraud.errors import FraudError, StoreError, UsageError
 from storage.flags.stores import open_store
@@ -47,8 +46,11 @@ def dashboard(
     # A store that is away is no reason to stay away: the page says so, and goes on when it returns.
     with suppress(StoreError):
         _prepare(given.store)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with suppress(KeyboardInterrupt), serving(given, host=host, port=port, allowed_hosts=allowed_host or ()) as process:
+    with (
+        suppress(KeyboardInterrupt),
+        terminated_like_interrupted(),
+        serving(given, host=host, port=port, allowed_hosts=allowed_host or ()) as process,
+    ):
         typer.echo(f"dashboard: http://{_reachable(host)}:{port} (Ctrl-C ends it)")
         process.wait()
         raise FraudError(f"the dashboard ended by itself with status {process.returncode}")
@@ -138,7 +140,3 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

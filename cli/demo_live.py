@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from cli.dashboard import HOST, check_port, serving
 from cli.demo_road import HISTORY, DemoRoad, settings_in
 from cli.progress import progress
 from cli.settings import Settings
+from cli.termination import terminated_like_interrupted
 from dashboard.handover import Handover
 from fraud.errors import FraudError, UsageError
 from models.promotion import promote
@@ -39,8 +39,7 @@ def run(settings: Settings, *, users: int, seed: int, port: int, tps: float, fre
     """Prepare what is missing, start everything, wait for Ctrl-C. Raises UsageError before anything is touched."""
     check_port(HOST, port)
     folder = _folder(settings)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with _only_one(folder):
+    with terminated_like_interrupted(), _only_one(folder):
         made = _made(folder, fresh)
         mine = settings_in(folder, settings)
         store = open_store(mine)
@@ -166,7 +165,3 @@ def _environment(mine: Settings) -> dict[str, Any]:
         "FRAUD_MEMBER": "",
         "FRAUD_METRICS_PORT": "0",
     }
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt

@@ -17,6 +17,7 @@ from cli.progress import progress
 from cli.quantities import duration as duration_of
 from cli.quantities import share
 from cli.settings import Settings
+from cli.termination import terminated_like_interrupted
 from fraud.errors import FraudError, UsageError
 from producer import foreign
 from producer.heartbeats import Heartbeats
@@ -226,7 +227,7 @@ def _replay(
         publisher = log.publisher()
         stack.callback(publisher.close)
         advance = stack.enter_context(progress(f"replay of {file.name}"))
-        with _terminated_like_interrupted():
+        with terminated_like_interrupted():
             report = foreign.replay(
                 file,
                 mapping,
@@ -238,15 +239,6 @@ def _replay(
                 key=None if key is None else key.get_secret_value().encode(),
             )
     return asdict(report)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _in_words(report: dict[str, Any]) -> str:
