@@ -3,18 +3,21 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from fraud.durations import duration_of
 from fraud.errors import UsageError
 
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
 
 def duration(text: str, option: str) -> timedelta:
     """Such as 60s, 90m, 12h, 14d, 2w. Raises UsageError that names the option."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.strip().lower())
-    if found is None or float(found[1]) == 0:
+    try:
+        found = duration_of(text)
+    except ValueError:
+        found = timedelta(0)
+    if not found:
         raise UsageError(f"{option} is {text!r}: expected a duration such as 60s, 90m, 12h or 14d")
-    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    return found
 
 
 def share(text: str, option: str) -> float:

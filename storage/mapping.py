@@ -17,6 +17,7 @@ import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fraud.currencies import is_known
+from fraud.durations import duration_of
 from fraud.errors import MappingError
 from fraud.file_mistakes import Mistakes, Told
 from fraud.schema import Transaction
@@ -40,8 +41,6 @@ _SHAPES = dict.fromkeys(("mcc", "card_last4"), re.compile("[0-9]{4}")) | dict.fr
     ("country", "ip_country"), re.compile("[A-Z]{2}")
 )
 _FORMATS = ("auto", "epoch_s", "epoch_ms")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def _field_name(name: str) -> str:
@@ -79,10 +78,7 @@ def _zone(name: str) -> str:
 
 
 def _duration(text: object) -> timedelta:
-    found = _DURATION.fullmatch(str(text))
-    if found is None:
-        raise ValueError(f"{text} is no duration: write 90s, 30m, 12h, 7d or 2w")
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+    return duration_of(str(text))
 
 
 FieldName = Annotated[str, AfterValidator(_field_name)]

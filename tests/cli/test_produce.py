@@ -137,6 +137,8 @@ def test_shares_counts_and_months_are_read_as_people_write_them():
     [
         pytest.param(quantities.duration, "0s", id="no time at all"),
         pytest.param(quantities.duration, "-1s", id="backwards"),
+        pytest.param(quantities.duration, "9" * 400 + "d", id="longer than a number can be"),
+        pytest.param(quantities.duration, "40000d", id="more than a century"),
         pytest.param(quantities.share, "100%", id="all of them"),
         pytest.param(quantities.count, "many", id="no number"),
         pytest.param(quantities.month, "2024-13", id="a thirteenth month"),

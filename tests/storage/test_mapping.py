@@ -151,6 +151,11 @@ def test_what_a_transaction_has_no_field_for_is_said_in_one_line(read):
             id="a delay in words",
         ),
         pytest.param(
+            MINIMAL + "label: {column: F, fraud: [1], delay: 99999999999w}\n",
+            "mapping.yaml:2: label.delay: 99999999999w is no duration: write 90s, 30m, 12h, 7d or 2w",
+            id="a delay that never ends",
+        ),
+        pytest.param(
             MINIMAL + "scenario: S\n", "mapping.yaml:1: scenario goes with a label, and there is none", id="a scenario alone"
         ),
         pytest.param(
