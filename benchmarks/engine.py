@@ -19,6 +19,7 @@ import numpy as np
 from cli.connect import scorer_of
 from cli.demo_road import DemoRoad, settings_in
 from cli.demo_run import BEGIN
+from cli.rules_file import read_rules
 from cli.settings import Settings
 from fraud.batch import Batch, Polled
 from fraud.decision import micros
@@ -26,7 +27,6 @@ from fraud.decoding import Intake, decode
 from fraud.engine import Engine, Scorer
 from fraud.features import Features
 from fraud.policy import Policy
-from fraud.rule_file import rule_set_of
 from fraud.windows import Windows, new_outputs
 from producer.population import Population
 from storage.logs.log import TRANSACTIONS
@@ -66,8 +66,8 @@ def measured(folder: Path, users: int) -> list[dict[str, Any]]:
     road.write_history(lambda _more: None)
     model = road.train(lambda _more: None)
     scorer = scorer_of(road.settings, model)
-    text = road.settings.rules_file.read_text(encoding="utf-8")
-    policy = Policy(rules=rule_set_of(text, "rules"), model=model)
+    rules, _ = read_rules(road.settings.rules_file)
+    policy = Policy(rules=rules, model=model)
     warm = [payment for chunk in road.population.payments(road.start, road.end) for payment in chunk]
     fresh = []
     for chunk in road.population.payments(road.end, road.end + timedelta(days=120)):

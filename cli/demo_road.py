@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 
 from cli.connect import topics
+from cli.rules_file import read_rules
 from cli.settings import Settings
 from fraud.decision import micros
 from fraud.policy import Policy, file_hash
-from fraud.rule_file import rule_set_of
 from fraud.schema import Label, Transaction
 from fraud.window_columns import SECOND
 from models import point_in_time
@@ -61,8 +61,7 @@ class DemoRoad:
     def open(self) -> None:
         """Topics, users, and a first policy of rules alone, in effect when history begins."""
         self.log.create(topics(self.settings))
-        text = self.settings.rules_file.read_text(encoding="utf-8")
-        rules = rule_set_of(text, str(self.settings.rules_file))
+        rules, text = read_rules(self.settings.rules_file)
         first = Policy(rules=rules, delay=timedelta(0), watched_file=file_hash(text))
         publish(self.log, lambda _none: first)
         publisher = self.log.publisher()
@@ -93,7 +92,7 @@ class DemoRoad:
 
     def train(self, on_progress: Progress) -> str:
         """Train on the Parquet history as it was known at its end; the model's id."""
-        rules = rule_set_of(self.settings.rules_file.read_text(encoding="utf-8"), str(self.settings.rules_file))
+        rules, _ = read_rules(self.settings.rules_file)
         sight = Sight(
             as_of=self.end,
             maturity=MATURITY,

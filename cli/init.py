@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from cli.connect import open_log, open_store, topics
+from cli.rules_file import read_rules
 from cli.settings import Settings
 from cli.waiting import until_up
 from fraud.policy import Policy, file_hash
-from fraud.rule_file import rule_set_of
 from storage.logs.log import Log
 from storage.policies import publish
 
@@ -21,8 +21,7 @@ def init(
     Example: fraud init --wait 120
     """
     settings = Settings()
-    text = settings.rules_file.read_text(encoding="utf-8")
-    rules = rule_set_of(text, str(settings.rules_file))
+    rules, text = read_rules(settings.rules_file)
     log, store = open_log(settings), open_store(settings)
     until_up(lambda: log.create(topics(settings)), wait)
     typer.echo(f"log: {len(topics(settings))} topics at {settings.log}")

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from cli.published import facts, said
+from cli.rules_file import read_rules
 from cli.settings import Settings
-from fraud.errors import RuleFileError, UsageError
-from fraud.policy import Policy, file_hash
-from fraud.rule_file import rule_set_of, schema
+from fraud.errors import RuleFileError
+from fraud.policy import file_hash
+from fraud.rule_file import schema
 from fraud.rule_set import RuleSet
-from storage.policies import publish
+from storage.policies import publish_rules
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +34,7 @@ def check(file: File = None, as_json: AsJson = False) -> None:
     """
     file = file or Settings().rules_file
     try:
-        rules = rule_set_of(_text(file), str(file))
+        rules, _ = read_rules(file)
     except RuleFileError as error:
         typer.echo(
             json.dumps({"ok": False, "problems": error.problems}, indent=2) if as_json else str(error), err=not as_json
@@ -52,13 +53,12 @@ def apply(file: File = None, as_json: AsJson = False) -> None:
 
     settings = Settings()
     file = file or settings.rules_file
-    text = _text(file)
-    rules = rule_set_of(text, str(file))
+    rules, text = read_rules(file)
     # A watcher looks at one file only; applying another one must not make it publish its own again.
     watched = file_hash(text) if file.resolve() == settings.rules_file.resolve() else None
     log = open_log(settings)
     try:
-        published = publish(log, lambda base: _next_policy(base, rules, watched))
+        published = publish_rules(log, rules, watched)
     finally:
         log.close()
     typer.echo(json.dumps(facts(published), indent=2) if as_json else said(published))
@@ -71,17 +71,6 @@ def print_schema() -> None:
     Example: fraud rules schema > docs/rules.schema.json
     """
     typer.echo(json.dumps(schema(), indent=2, ensure_ascii=False))
-
-
-def _next_policy(base: Policy | None, rules: RuleSet, watched: str | None) -> Policy:
-    return Policy(rules=rules, watched_file=watched) if base is None else base.with_rules(rules, watched)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
 
 
 def _described(rules: RuleSet) -> dict[str, object]:

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +11,9 @@ from cli import published as publishing
 from cli.connect import open_log
 from cli.progress import progress
 from cli.quantities import duration
+from cli.rules_file import read_rules
 from cli.settings import Settings
 from fraud.errors import UsageError
-from fraud.rule_file import rule_set_of
-from fraud.rule_set import RuleSet
 from models import point_in_time
 from models.calibrating import Method
 from models.point_in_time import Sight
@@ -53,7 +51,7 @@ def train(
     """
     settings = Settings()
     folder = data_dir or settings.data_dir
-    rules = _rules(settings.rules_file)
+    rules, _ = read_rules(settings.rules_file)  # which currency is meant where none is given, which merchants move
     sight = Sight(
         as_of=_moment(as_of) if as_of else point_in_time.end_of_history(folder),
         maturity=duration(maturity, "--maturity"),
@@ -68,15 +66,6 @@ def train(
         trained = train_and_save(folder, data, sight, chosen)
     published = _promote(settings, folder, trained) if promote else None
     typer.echo(_facts(trained, published) if as_json else "\n".join(_lines(trained, published)))
-
-
-def _rules(file: Path) -> RuleSet:
-    """The rules file says which currency is meant where none is given, and which merchants move."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
-    return rule_set_of(text, str(file))
 
 
 def _moment(text: str) -> datetime:

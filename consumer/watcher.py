@@ -10,11 +10,10 @@ import structlog
 
 from consumer.status import Status
 from fraud.errors import FraudError, RuleFileError
-from fraud.policy import Policy, file_hash
+from fraud.policy import file_hash
 from fraud.rule_file import rule_set_of
-from fraud.rule_set import RuleSet
 from storage.logs.log import Log
-from storage.policies import publish, read_timeline
+from storage.policies import publish_rules, read_timeline
 
 log = structlog.get_logger()
 
@@ -65,7 +64,7 @@ class WatcherChore:
             if current is None:  # `fraud init` comes first
                 return
             if current.watched_file != file_hash(text):
-                published = publish(self.source, lambda policy: _with_rules(policy, rules, file_hash(text)))
+                published = publish_rules(self.source, rules, file_hash(text))
                 status.metrics.policies.labels("applied").inc()
                 log.info("rules_published", file=str(self.file), offset=published.offset)
         except FraudError as error:
@@ -81,8 +80,3 @@ class WatcherChore:
         self._refused = [*self._refused, {"file": str(self.file), "at": self.now(), "problems": problems}][-KEPT:]
         status.metrics.policies.labels("refused").inc()
         log.error("rules_refused", file=str(self.file), problems=problems)
-
-
-def _with_rules(policy: Policy | None, rules: RuleSet, watched_file: str) -> Policy:
-    """The next policy: this publisher's own part replaced."""
-    return Policy(rules=rules, watched_file=watched_file) if policy is None else policy.with_rules(rules, watched_file)

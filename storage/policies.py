@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fraud.errors import PolicyError
 from fraud.policy import ENGINE_VERSION, Policy, PolicyTimeline, encode
+from fraud.rule_set import RuleSet
 from storage.logs.log import POLICIES, Log
 
 Change = Callable[[Policy | None], Policy]
@@ -34,6 +35,17 @@ def read_timeline(log: Log, timeline: PolicyTimeline | None = None) -> PolicyTim
     for record in log.read(POLICIES, 0, timeline.next_offset):
         timeline.add(record.offset, record.received_at, record.value)
     return timeline
+
+
+def publish_rules(log: Log, rules: RuleSet, watched_file: str | None) -> Published:
+    """Publish rules: the first policy, or the next one with everything else carried forward. As `publish` otherwise.
+
+    `watched_file` is the file's hash when it is the one that is watched, so that watching does not publish it again.
+    """
+    return publish(
+        log,
+        lambda base: base.with_rules(rules, watched_file) if base else Policy(rules=rules, watched_file=watched_file),
+    )
 
 
 def publish(log: Log, change: Change) -> Published:

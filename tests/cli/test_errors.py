@@ -98,14 +98,19 @@ def test_a_place_that_cannot_be_written_is_named(fraud, home, monkeypatch, varia
     assert f"{home}/file/below" in said(outcome)[0]
 
 
-def test_a_missing_rules_file_is_named(fraud, home, monkeypatch):
-    monkeypatch.setenv("FRAUD_RULES_FILE", str(home / "nowhere.yaml"))
+@pytest.mark.parametrize("content", [pytest.param(None, id="no file"), pytest.param(b"\xff\xfe", id="no text")])
+@pytest.mark.parametrize("command", [("init",), ("train", "--as-of", "2025-12-31"), ("rules", "apply")])
+def test_a_rules_file_that_cannot_be_read_is_named(fraud, home, monkeypatch, command, content):
+    file = home / "mine.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("FRAUD_RULES_FILE", str(file))
 
-    outcome = fraud("init")
+    outcome = fraud(*command)
 
-    assert outcome.code != 0
+    assert outcome.code == 2
     assert len(said(outcome)) == 1
-    assert "nowhere.yaml" in said(outcome)[0]
+    assert said(outcome)[0].startswith(f"fraud: {file} cannot be read: ")
 
 
 def test_a_traceback_is_shown_to_those_who_ask(fraud, monkeypatch):
