@@ -45,6 +45,7 @@ def without(name: str) -> bytes:
         pytest.param(raw(r'"city":"a\\u0000b"'), "payment", id="a backslash that only looks like a NUL"),
         pytest.param(raw(r'"surplus":"a\u0000b"'), "payment", id="a NUL in a field that is dropped"),
         pytest.param(raw(f'"x":{"[" * (MAX_NESTING - 1)}{"]" * (MAX_NESTING - 1)}'), "payment", id="as deep as it may be"),
+        pytest.param(raw(f'"y":[],"x":{"[" * (MAX_NESTING - 1)}{"]" * (MAX_NESTING - 1)}'), "payment", id="so deep, more beside"),
         pytest.param(raw(f'"x":{"[" * MAX_NESTING}{"]" * MAX_NESTING}'), "not_json", id="a level deeper"),
         pytest.param(raw(f'"x":{"[" * 20_000}'), "not_json", id="a tower of brackets"),
         pytest.param(raw(f'"x":"{"[{" * 20_000}"'), "payment", id="brackets in a text"),
