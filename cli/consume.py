@@ -25,8 +25,9 @@ from consumer.restoring import Restorer
 from consumer.status import Status
 from consumer.users import UsersChore
 from consumer.watcher import WatcherChore
+from fraud.errors import UsageError
 from storage.flags.flag_store import FlagStore
-from storage.logs.log import ALL_TOPICS, TRANSACTIONS, GroupReader, Log
+from storage.logs.log import ALL_TOPICS, TRANSACTIONS, Log
 
 STALL = 120.0
 """Seconds without a turn of the loop after which `/healthz` says so."""
@@ -73,7 +74,7 @@ def build(settings: Settings, log: Log, store: FlagStore, *, watch: bool) -> Loo
         now=_now,
     )
     status = Status(metrics=Metrics(), now=_now, monotonic=monotonic)
-    folder = CheckpointFolder(Path(settings.data_dir) / "checkpoints" / settings.group)
+    folder = _checkpoint_folder(settings)
     watcher = WatcherChore(source=log, file=settings.rules_file, now=_now, monotonic=monotonic)
     heartbeat = HeartbeatChore(
         store=store,
@@ -87,11 +88,11 @@ def build(settings: Settings, log: Log, store: FlagStore, *, watch: bool) -> Loo
         refused=watcher.refused,
     )
     users = UsersChore(source=log, store=store, is_mine=lambda: 0 in decider.states, monotonic=monotonic)
-    return Loop(
+    loop = Loop(
         reader=reader,
         decider=decider,
         policies=policies,
-        restorer=Restorer(source=log, checkpoints=folder, decider=decider, alive=lambda: _sign_of_life(reader)),
+        restorer=Restorer(source=log, checkpoints=folder, decider=decider, alive=lambda: _breathe(loop, heartbeat)),
         store=store,
         outbox=Outbox(log.publisher()),
         checkpointing=Checkpointing(folder=folder, partitions=log.partitions(TRANSACTIONS), monotonic=monotonic),
@@ -100,6 +101,7 @@ def build(settings: Settings, log: Log, store: FlagStore, *, watch: bool) -> Loo
         max_records=settings.batch_size,
         stopping=threading.Event(),
     )
+    return loop
 
 
 def _now() -> datetime:
@@ -112,11 +114,21 @@ def _check(log: Log) -> None:
         log.partitions(topic)
 
 
-def _sign_of_life(reader: GroupReader) -> None:
-    """Keep the membership while a state is rebuilt: nothing may be delivered meanwhile."""
-    reader.pause()
-    reader.poll(0, 1)
-    reader.resume()
+def _breathe(loop: Loop, heartbeat: HeartbeatChore) -> None:
+    """While a state is rebuilt: keep the membership (nothing may be delivered meanwhile) and say that this process lives."""
+    loop.reader.pause()
+    loop.reader.poll(0, 1)
+    loop.reader.resume()
+    loop.turned_at = time.monotonic()
+    heartbeat.due(loop.status)
+
+
+def _checkpoint_folder(settings: Settings) -> CheckpointFolder:
+    """Checkpoints are renamed into place, so they need a file system. Raises UsageError where none is named."""
+    root = settings.checkpoint_dir
+    if root is None and "://" in settings.data_dir:
+        raise UsageError(f"FRAUD_DATA_DIR is {settings.data_dir}: set FRAUD_CHECKPOINT_DIR to a folder for checkpoints")
+    return CheckpointFolder((root or Path(settings.data_dir) / "checkpoints") / settings.group)
 
 
 def _healthy(loop: Loop) -> Callable[[], str | None]:

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
         SecretStr("mongodb://127.0.0.1:27017/fraud"), description="mongodb://, sqlite:/// or postgresql+psycopg:// URL"
     )
     data_dir: str = Field("storage", description="folder or pyarrow filesystem URL of Parquet, objects and checkpoints")
+    checkpoint_dir: Path | None = Field(None, description="folder of checkpoints; data_dir/checkpoints by default")
     rules_file: Path = Field(
         Path("config/rules.yaml"), description="the file that analysts edit and the watcher publishes"
     )

@@ -4,6 +4,7 @@ A poll is cut where a policy takes effect; each piece is decoded and decided und
 answer is the same for any poll that holds the same records.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,6 +38,8 @@ class Answer:
     decided: int = 0
     duplicates: int = 0
     before_policy: int = 0
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often each rule fired on decided payments, flagged or not, by rule and mode: what a shadow rule is worth."""
     other_engine: int | None = None
     """Version of the engine whose policy rules the records that follow: this process must leave."""
 
@@ -136,6 +139,8 @@ class Decider:
         if policy is None:
             answer.before_policy += len(decoded.batch) - int(decisions.duplicates.sum()) - len(conflicts)
         if not silent:
+            for rule, hits in decisions.hits:
+                answer.hits[rule.id, rule.mode.value] += int((hits.mask & decisions.decided).sum())
             answer.dead += dead
             answer.flags += self._flags(decisions)
         return _tally(polled, decoded, decisions, dead)

@@ -23,7 +23,10 @@ class Metrics:
         )
         self._flags = Counter("fraud_flags", "Flags stored, by severity", ["severity"], registry=self.registry)
         self._hits = Counter(
-            "fraud_rule_hits", "Hits on stored flags, by rule and mode", ["rule", "mode"], registry=self.registry
+            "fraud_rule_hits",
+            "Hits on decided payments, flagged or not, by rule and mode",
+            ["rule", "mode"],
+            registry=self.registry,
         )
         self._dead = Counter("fraud_dead_letters", "Dead letters, by reason", ["reason"], registry=self.registry)
         self._stage = Histogram(
@@ -49,8 +52,8 @@ class Metrics:
             self._dead.labels(letter.reason.value).inc()
         for flag in answer.flags:
             self._flags.labels(flag.severity).inc()
-            for hit in flag.hits:
-                self._hits.labels(hit.rule, hit.mode).inc()
+        for (rule, mode), count in answer.hits.items():
+            self._hits.labels(rule, mode).inc(count)
 
 
 class _Quiet(WSGIRequestHandler):

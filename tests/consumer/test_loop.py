@@ -12,7 +12,7 @@ from fraud.policy import encode
 from storage.logs.log import FLAGS, POLICIES
 from storage.policies import read_timeline
 from tests.builders import NOON, transaction
-from tests.consumer.roads import STRICTER, Road
+from tests.consumer.roads import RULES, STRICTER, Road
 
 
 def payments(count: int, first: int = 0) -> list[Any]:
@@ -241,3 +241,22 @@ class _CannotEncode:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+def test_a_shadow_rule_is_counted_where_nothing_else_fires_and_flags_nothing(tmp_path: Path) -> None:
+    road = Road(tmp_path)
+    road.policy(RULES.replace("severity: medium", "severity: medium, mode: shadow"))
+    sent = road.send(
+        [transaction(transaction_id=f"t-{number}", amount=500.0, after=number * 1_000) for number in range(5)],
+        seconds=1_000,
+    )
+
+    loop = road.consume(records=sent)
+
+    assert road.flags() == []
+    assert (
+        loop.status.metrics.registry.get_sample_value(
+            "fraud_rule_hits_total", {"rule": "high-amount", "mode": "shadow"}
+        )
+        == 5
+    )

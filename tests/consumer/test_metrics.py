@@ -1,6 +1,7 @@
 """What Prometheus and a health check get over HTTP."""
 
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -44,8 +45,8 @@ def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
     }
 
 
-def flag_with(severity: str, *rules: str) -> Any:
-    return SimpleNamespace(severity=severity, hits=[SimpleNamespace(rule=rule, mode="live") for rule in rules])
+def flag_with(severity: str) -> Any:
+    return SimpleNamespace(severity=severity)
 
 
 def dead(reason: Reason) -> DeadLetter:
@@ -56,8 +57,8 @@ def test_metrics_say_what_became_of_every_record() -> None:
     metrics = Metrics()
     answer = Answer(
         seen=10, decided=5, duplicates=1, before_policy=2,
-        flags=[flag_with("high", "burst", "amount"), flag_with("low", "amount")],
-        dead=[dead(Reason.SCHEMA), dead(Reason.EMPTY)],
+        flags=[flag_with("high"), flag_with("low")],
+        dead=[dead(Reason.SCHEMA), dead(Reason.EMPTY)], hits=Counter({("amount", "live"): 2, ("trial", "shadow"): 3}),
     )  # fmt: skip
     metrics.took(answer)
     metrics.took(answer)
@@ -77,6 +78,7 @@ def test_metrics_say_what_became_of_every_record() -> None:
     }  # fmt: skip
     assert found["fraud_flags_total", ("high",)] == 2
     assert found["fraud_rule_hits_total", ("amount", "live")] == 4
+    assert found["fraud_rule_hits_total", ("shadow", "trial")] == 6
     assert found["fraud_dead_letters_total", ("schema",)] == 2
     assert found["fraud_stage_seconds_count", ("decide",)] == 1
     assert found["fraud_lag_records", ("0",)] == 17
