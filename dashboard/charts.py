@@ -44,25 +44,10 @@ def flagged_amount(buckets: pd.DataFrame, period: Period, currency: str, complet
 
 def approved_spend(series: pd.Series, period: Period, currency: str, complete: int) -> alt.Chart:
     """Approved spend per bucket; index the bucket's start, values in major units."""
-    rows = pd.DataFrame({"start": series.index, "amount": series.to_numpy()})
-    rows["end"] = rows["start"] + period.bucket
-    rows["from"] = [clock(start) for start in rows["start"]]
+    rows = _bucket_rows(series.rename("amount"), period, complete)
     rows["value"] = [money(amount, currency) for amount in rows["amount"]]
-    rows["opacity"] = _opacities(len(rows), complete)
-    chart: alt.Chart = (
-        alt.Chart(rows)
-        .mark_rect(color=NEUTRAL)
-        .encode(
-            x=_time("start:T", period, labels=True),
-            x2="end:T",
-            y=_amount("amount:Q", "Approved"),
-            y2=alt.datum(0),
-            opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
-            tooltip=["from:N", "value:N"],
-        )
-        .properties(height=110)
-    )
-    return chart
+    chart = _bars(rows, period, _amount("amount:Q", "Approved"))
+    return chart.encode(tooltip=["from:N", "value:N"]).properties(height=110)
 
 
 def top_users(users: pd.DataFrame, currency: str | None) -> alt.LayerChart | alt.FacetChart:
@@ -95,24 +80,8 @@ def top_users(users: pd.DataFrame, currency: str | None) -> alt.LayerChart | alt
 
 def arrivals(series: pd.Series, period: Period, complete: int, title: str) -> alt.Chart:
     """A plain counter per bucket; index the bucket's start."""
-    rows = pd.DataFrame({"start": series.index, "count": series.to_numpy()})
-    rows["end"] = rows["start"] + period.bucket
-    rows["from"] = [clock(start) for start in rows["start"]]
-    rows["opacity"] = _opacities(len(rows), complete)
-    chart: alt.Chart = (
-        alt.Chart(rows)
-        .mark_rect(color=NEUTRAL)
-        .encode(
-            x=_time("start:T", period, labels=True),
-            x2="end:T",
-            y=_amount("count:Q", title),
-            y2=alt.datum(0),
-            opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
-            tooltip=["from:N", alt.Tooltip("count:Q", format=",.0f")],
-        )
-        .properties(height=150)
-    )
-    return chart
+    chart = _bars(_bucket_rows(series.rename("count"), period, complete), period, _amount("count:Q", title))
+    return chart.encode(tooltip=["from:N", alt.Tooltip("count:Q", format=",.0f")]).properties(height=150)
 
 
 def lag(records_by_partition: Mapping[int, int]) -> alt.Chart:
@@ -130,6 +99,30 @@ def lag(records_by_partition: Mapping[int, int]) -> alt.Chart:
             tooltip=["partition:O", alt.Tooltip("records:Q", format=",")],
         )
         .properties(height=150)
+    )
+    return chart
+
+
+def _bucket_rows(series: pd.Series, period: Period, complete: int) -> pd.DataFrame:
+    """One rectangle per bucket; the value's column has the series' name."""
+    rows = pd.DataFrame({"start": series.index, series.name: series.to_numpy()})
+    rows["end"] = rows["start"] + period.bucket
+    rows["from"] = [clock(start) for start in rows["start"]]
+    rows["opacity"] = _opacities(len(rows), complete)
+    return rows
+
+
+def _bars(rows: pd.DataFrame, period: Period, height: alt.Y) -> alt.Chart:
+    chart: alt.Chart = (
+        alt.Chart(rows)
+        .mark_rect(color=NEUTRAL)
+        .encode(
+            x=_time("start:T", period, labels=True),
+            x2="end:T",
+            y=height,
+            y2=alt.datum(0),
+            opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
+        )
     )
     return chart
 

@@ -8,7 +8,7 @@ from producer.categories import BY_NOUN, EUROS, WAY, Way
 from producer.compromises import Compromises
 from producer.drafts import Drafts, code
 from producer.rhythm import MINUTE
-from producer.scenarios.scenario import Steps, times, unfolded
+from producer.scenarios.scenario import Steps, outing
 from producer.scenarios.thief import buy, hide
 from producer.world import World
 
@@ -24,11 +24,8 @@ class AccountTakeover:
 
     def steps(self, compromises: Compromises, world: World) -> Steps:
         """Quickly: the owner may notice."""
-        draws, key = world.draws, compromises.key
-        count = 1 + draws.integer("takes", 7, key)
-        row, number = unfolded(count)
-        gap = 25 * MINUTE * np.exp(1.3 * draws.normal("gap", key[row] + number.astype(np.uint64)))
-        return Steps(row=row, number=number, at=times(compromises.started_at, count, gap))
+        count = 1 + world.draws.integer("takes", 7, compromises.key)
+        return outing(compromises, world, count, middle=25 * MINUTE, spread=1.3)
 
     def fill(self, compromises: Compromises, numbers: Ints, drafts: Drafts, world: World) -> None:
         """The thief's device is named in every payment."""

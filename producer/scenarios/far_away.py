@@ -9,7 +9,7 @@ from producer.cities import CITIES
 from producer.compromises import Compromises
 from producer.drafts import Drafts, code
 from producer.rhythm import HOUR
-from producer.scenarios.scenario import Steps, times, unfolded
+from producer.scenarios.scenario import Steps, outing
 from producer.world import World
 
 _BOUGHT = ("Electronics", "Clothing", "Cash Point", "Market", "Department Store", "Fuel", "Cash Point", "Restaurant")
@@ -27,11 +27,8 @@ class FarAway:
 
     def steps(self, compromises: Compromises, world: World) -> Steps:
         """An outing or two."""
-        draws, key = world.draws, compromises.key
-        count = 1 + draws.integer("uses", 7, key)
-        row, number = unfolded(count)
-        gap = 1.3 * HOUR * np.exp(1.4 * draws.normal("gap", key[row] + number.astype(np.uint64)))
-        return Steps(row=row, number=number, at=times(compromises.started_at, count, gap))
+        count = 1 + world.draws.integer("uses", 7, compromises.key)
+        return outing(compromises, world, count, middle=1.3 * HOUR, spread=1.4)
 
     def fill(self, compromises: Compromises, numbers: Ints, drafts: Drafts, world: World) -> None:
         """One city for each copy."""

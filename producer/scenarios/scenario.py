@@ -56,6 +56,13 @@ class HardNegative(Protocol):
         ...
 
 
+def outing(compromises: Compromises, world: World, count: Ints, *, middle: float, spread: float) -> Steps:
+    """`count[i]` payments of compromise i, log-normal gaps apart: `middle` (microseconds) is their median."""
+    row, number = unfolded(count)
+    gap = middle * np.exp(spread * world.draws.normal("gap", compromises.key[row] + number.astype(np.uint64)))
+    return Steps(row=row, number=number, at=times(compromises.started_at, count, gap))
+
+
 def unfolded(count: Ints) -> tuple[Ints, Ints]:
     """`count[i]` steps for compromise i: its row for every step, and the step's number."""
     row = np.repeat(np.arange(len(count)), count)

@@ -8,7 +8,7 @@ from producer.categories import BY_NOUN
 from producer.compromises import Compromises
 from producer.drafts import Drafts, code
 from producer.rhythm import HOUR
-from producer.scenarios.scenario import Steps, times, unfolded
+from producer.scenarios.scenario import Steps, outing
 from producer.scenarios.thief import buy, hide
 from producer.world import World
 
@@ -34,11 +34,9 @@ class StolenCredentials:
 
     def steps(self, compromises: Compromises, world: World) -> Steps:
         """Gaps from minutes to days."""
-        draws, key = world.draws, compromises.key
-        count = 1 + np.minimum((-np.log1p(-draws.uniform("purchases", key)) * 3.3).astype(np.int64), 14)
-        row, number = unfolded(count)
-        gap = 3.5 * HOUR * np.exp(1.7 * draws.normal("gap", key[row] + number.astype(np.uint64)))
-        return Steps(row=row, number=number, at=times(compromises.started_at, count, gap))
+        until_noticed = -np.log1p(-world.draws.uniform("purchases", compromises.key))
+        count = 1 + np.minimum((until_noticed * 3.3).astype(np.int64), 14)
+        return outing(compromises, world, count, middle=3.5 * HOUR, spread=1.7)
 
     def fill(self, compromises: Compromises, numbers: Ints, drafts: Drafts, world: World) -> None:
         """The better thieves hide behind an address in the victim's country."""
