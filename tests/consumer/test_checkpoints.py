@@ -102,6 +102,12 @@ def test_equal_logs_give_equal_bytes_whatever_the_batch_cuts(values: list[bytes]
     assert content_after(values, cuts) == content_after(values, [])
 
 
+def test_counts_by_reason_are_in_one_order_however_they_came_up() -> None:
+    values = [message(country="??"), b"", message(currency="EUX")]
+
+    assert content_after(values, [1]) == content_after(values, [])
+
+
 def content_after(values: list[bytes], cuts: Iterable[int]) -> bytes:
     """The file after these records, decided in these pieces."""
     decider = decider_at_the_beginning()

@@ -64,6 +64,7 @@ def watched(tmp_path: Path) -> Watched:
 
 def test_a_file_that_is_in_force_is_not_published_again(watched: Watched) -> None:
     assert [watched.look(), watched.look(), watched.look(RULES)] == [1, 1, 1]
+    assert watched.counted("applied") == 0
 
 
 def test_a_changed_file_is_published_once(watched: Watched) -> None:
