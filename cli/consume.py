@@ -24,6 +24,7 @@ from consumer.policies import PolicyReader, Scorers
 from consumer.restoring import Restorer
 from consumer.status import Status
 from consumer.users import UsersChore
+from consumer.warming import warm_up
 from consumer.watcher import WatcherChore
 from fraud.errors import UsageError
 from storage.flags.flag_store import FlagStore
@@ -46,6 +47,7 @@ def consume(
     log, store = open_log(settings), open_store(settings)
     until_up(store.prepare, wait)
     until_up(lambda: _check(log), wait)
+    warm_up()
     loop = build(settings, log, store, watch=watch)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stopping.set())

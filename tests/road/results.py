@@ -39,8 +39,9 @@ class Results:
 
     @property
     def flags_by_rule(self) -> Counter[str]:
-        """Flags that a rule hit, live or in the shadow."""
-        return Counter(hit["rule"] for flag in self.flags.values() for hit in flag["hits"])
+        """Flags that a rule hit, with its mode where that is not live."""
+        hits = [hit for flag in self.flags.values() for hit in flag["hits"]]
+        return Counter(hit["rule"] if hit["mode"] == "live" else f"{hit['rule']} ({hit['mode']})" for hit in hits)
 
     @property
     def flags_by_policy(self) -> Counter[str]:
