@@ -60,3 +60,18 @@ def test_numbers_do_not_collide_where_payments_differ_a_little() -> None:
     batch = batch_of(*(transaction(amount=float(number)) for number in range(5_000)))
 
     assert len(set(batch.payload.tolist())) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("card_token", "a", "b"),
+        ("merchant_id", "a", "b"),
+        ("device_id", "a", "b"),
+        ("country", "DE", "FR"),
+        ("mcc", "5411", "5412"),
+        ("currency", "USD", "EUR"),
+    ],
+)
+def test_another_value_of_one_field_is_another_payment(name: str, one: str, other: str) -> None:
+    assert payload(**{name: one}) != payload(**{name: other})
