@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cli.termination import end
 from fraud.errors import FraudError
 
 STOP = 20.0
@@ -59,12 +60,7 @@ class Children:
     ) -> None:
         """The last started leaves first."""
         for process in reversed(list(self._running.values())):
-            process.terminate()
-            try:
-                process.wait(STOP)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process, STOP)
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -16,7 +16,7 @@ import typer
 
 import dashboard as dashboard_package
 from cli.settings import Settings
-from cli.termination import terminated_like_interrupted
+from cli.termination import end, terminated_like_interrupted
 from dashboard.handover import Handover
 from fraud.errors import FraudError, StoreError, UsageError
 from storage.flags.stores import open_store
@@ -75,7 +75,7 @@ def serving(
         _wait_until_up(process, host, port)
         yield process
     finally:
-        _stop(process)
+        end(process, _STOP_SECONDS)
 
 
 def check_port(host: str, port: int) -> None:
@@ -130,13 +130,3 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -1,6 +1,7 @@
-"""SIGTERM, as service managers send it, ends a command as Ctrl-C does."""
+"""How processes end: ours on SIGTERM, as service managers send it, as on Ctrl-C; those we started when they are asked to."""
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,3 +14,13 @@ def terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def end(process: "subprocess.Popen[bytes]", patience: float) -> None:
+    """Ask a process to leave, and make it after some seconds; nothing for one that is gone."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
