@@ -4,66 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud.batch import Batch
-from fraud.columns import Columns, Ints
 from fraud.decision import Flag
-from fraud.engine import CERTAIN, Decisions, Engine, Scorer
-from fraud.flagging import CONTEXT, flag_of
-from fraud.policy import Policy
-from fraud.rule_file import rule_set_of
+from fraud.engine import Engine
 from fraud.schema import Transaction
-from tests.builders import NOON, batch_of, transaction
+from tests.builders import batch_of, transaction
+from tests.fraud.judging import BERLIN, PARIS, RULES, SCORERS, decided, flags_of, policy_of
 
 DAY = 86_400
-RULES = """
-version: 1
-default_currency: EUR
-score: {low: 20 %, medium: 40 %, high: 70 %, critical: 90 %}
-rules:
-  - {id: amount, kind: high_amount, severity: medium, limit: {EUR: 100}}
-  - {id: burst, kind: high_frequency, severity: high, limit: 2, window: 5m}
-  - {id: night, kind: unusual_hour, between: "00:00-05:00"}
-  - {id: far, kind: geo_mismatch}
-  - {id: new, kind: expression, severity: critical, condition: new_device AND amount > 50}
-  - {id: watched, kind: expression, severity: critical, mode: shadow, condition: amount > 10}
-  - {id: silent, kind: high_amount, severity: critical, mode: "off", limit: {EUR: 0}}
-"""
-
-
-class AmountScorer:
-    """Scores a tenth of a percent per major unit."""
-
-    model_id = "m-1"
-    features: tuple[str, ...] = ("amount",)
-
-    def score(self, columns: Columns) -> Ints:
-        return np.minimum(columns.number("amount").values * 1_000, CERTAIN).astype(np.int64)
-
-
-SCORERS: dict[str, Scorer] = {"m-1": AmountScorer()}
-
-
-def policy_of(rules: str = RULES, model: str | None = None) -> Policy:
-    return Policy(rules=rule_set_of(rules, "rules.yaml"), model=model)
-
-
-def decided(
-    *stream: Transaction, rules: str = RULES, model: str | None = None, engine: Engine | None = None
-) -> Decisions:
-    return (engine or Engine()).decide(batch_of(*stream), policy_of(rules, model), SCORERS)
-
-
-def flags_of(engine: Engine, decisions: Decisions) -> list[Flag]:
-    return [
-        flag_of(engine, decisions, int(row), log_id="log", group="fraud", decided_at=NOON)
-        for row in np.flatnonzero(decisions.flagged)
-    ]
 
 
 def cut(batch: Batch, start: int, end: int) -> Batch:
@@ -131,9 +83,6 @@ def fired(*stream: Transaction, rules: str = RULES, **given: Any) -> list[str]:
     """The rules that hit the last payment."""
     decisions = decided(*stream, rules=rules, **given)
     return [rule.id for rule, answer in decisions.hits if answer.mask[len(stream) - 1]]
-
-
-BERLIN, PARIS = {"latitude": 52.52, "longitude": 13.405}, {"latitude": 48.857, "longitude": 2.352}
 
 
 @pytest.mark.parametrize(
@@ -240,70 +189,3 @@ def test_partitions_know_nothing_of_each_other() -> None:
     engine.forget(1)
 
     assert sorted(engine.windows_by_partition) == [0, 2]
-
-
-def test_a_context_is_the_last_64_payments_oldest_first_as_remembered() -> None:
-    engine = Engine()
-    earlier = [
-        transaction(transaction_id=f"t{at}", after=at, amount=float(at), outcome="declined" if at % 2 else None, channel="pos",
-                    country="DE", mcc="5411", merchant_id="m")
-        for at in range(70)
-    ]  # fmt: skip
-    last = transaction(transaction_id="last", after=100, amount=500.0)
-
-    *_, flag = flags_of(engine, decided(*earlier, last, engine=engine))
-
-    assert len(flag.context) == CONTEXT
-    assert [entry["amount"] for entry in flag.context] == [float(at) for at in range(6, 70)]
-    assert [entry["offset"] for entry in flag.context] == list(range(6, 70))
-    newest = dict(flag.context[-1])
-    merchant = newest.pop("merchant")
-    assert len(merchant) == 16
-    assert newest == {
-        "event_time": earlier[-1].event_time, "offset": 69, "amount": 69.0, "currency": "EUR", "declined": True, "attempt": True,
-        "card_present": True, "hour": 12, "country": "DE", "mcc": "5411",
-    }  # fmt: skip
-
-
-def test_what_a_payment_does_not_name_is_absent_from_the_context() -> None:
-    engine = Engine()
-
-    (flag,) = flags_of(
-        engine, decided(transaction(), transaction(transaction_id="x", after=1, amount=500.0), engine=engine)
-    )
-
-    (entry,) = flag.context
-    assert [entry[name] for name in ("hour", "country", "mcc", "merchant", "card_present")] == [
-        None,
-        None,
-        None,
-        None,
-        False,
-    ]
-
-
-def test_a_flag_says_everything_and_encodes_to_json() -> None:
-    engine = Engine()
-    payment = transaction(amount=500.0, channel="pos", country="DE", **BERLIN)
-
-    (flag,) = flags_of(engine, decided(payment, model="m-1", engine=engine))
-    said = msgspec.json.decode(msgspec.json.encode(flag))
-
-    assert said["id"] == flag.id
-    assert (said["partition"], said["offset"], said["severity"], said["score"]) == (0, 0, "medium", 500_000)
-    assert said["transaction"]["amount"] == 500.0
-    assert said["policy"] == policy_of(model="m-1").hash
-    assert said["features"]["amount"] == 500.0
-    assert said["features"]["km_since_place"] is None
-    assert said["hits"][0]["passes_at"] == 100.0
-    assert said["context"] == []
-
-
-def test_a_capped_or_late_history_is_said() -> None:
-    engine = Engine()
-    late = transaction(transaction_id="late", after=-8 * DAY, amount=500.0)
-
-    decisions = decided(transaction(), late, engine=engine)
-
-    assert decisions.incomplete.tolist() == [False, True]
-    assert [flag.history_incomplete for flag in flags_of(engine, decisions)] == [True]
