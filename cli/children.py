@@ -17,6 +17,17 @@ STOP = 20.0
 LOOK_EVERY = 0.5
 
 
+def beside(module: str) -> "subprocess.Popen[bytes]":
+    """Run a module of ours beside this process, in silence; it ends by itself."""
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", module],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 @dataclass(slots=True)
 class Children:
     """Processes of one command; each writes what it says to a file of its own."""

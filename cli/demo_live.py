@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from cli.children import Children
+from cli.children import Children, beside
 from cli.connect import open_store
 from cli.dashboard import HOST, check_port, serving
 from cli.demo_road import HISTORY, DemoRoad, settings_in
@@ -73,7 +73,8 @@ def _run(
 
 
 def _history(mine: Settings, who: dict[str, int]) -> DemoRoad:
-    """Weeks of history into Parquet, and from there into the log."""
+    """Weeks of history into Parquet, and from there into the log; kernels are compiled meanwhile, where they never were."""
+    compiling = beside("cli.warm_up")
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     population = Population(seed=who["seed"], users=who["users"])
     road = DemoRoad(settings=mine, population=population, start=end - HISTORY, end=end)
@@ -83,6 +84,7 @@ def _history(mine: Settings, who: dict[str, int]) -> DemoRoad:
     with progress("2/5 Publishing it to the log", road.payments) as advance:
         road.publish_history(advance)
     road.log.close()
+    compiling.wait()
     return road
 
 

@@ -14,6 +14,7 @@ from tests.dashboard.driving import open_first_flag, open_page, profile, settled
 from tests.services.chromium import running
 
 SIZE = (1440, 1000)
+PERIOD = "24h"
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -24,9 +25,9 @@ def take(browser: Browser, url: str, folder: Path, size: tuple[int, int] = SIZE)
     for scheme in SCHEMES:
         with profile(browser, scheme=scheme, size=size) as context:
             for name, path in (("live", "/"), ("health", "/health")):
-                with open_page(context, f"{url.rstrip('/')}{path}") as page:
+                with open_page(context, f"{url.rstrip('/')}{path}?period={PERIOD}") as page:
                     written.append(_shoot(page, folder / f"{name}-{scheme}.png"))
-    with profile(browser, size=size) as context, open_page(context, url) as page:
+    with profile(browser, size=size) as context, open_page(context, f"{url.rstrip('/')}/?period={PERIOD}") as page:
         open_first_flag(page)
         written.append(_shoot(page, folder / "flag.png"))
     return written
