@@ -13,9 +13,8 @@ from cli.connect import open_log, open_store
 from cli.settings import Settings
 from storage.flags.flag_store import FlagStore
 from storage.logs.log import TRANSACTIONS, Log
-from tests.road.again import records_in
 from tests.road.commands import Commands
-from tests.road.results import Results, minutes_of, results_of
+from tests.road.results import Results, results_of
 from tests.services.server import wait_until
 
 MOVES_WITHIN = 120.0
@@ -47,17 +46,9 @@ class KafkaRoad:
         """Until every partition has one consumer, and every consumer its share."""
         self._wait(lambda: self._shares_are_even(), "every consumer to hold its share of the partitions")
 
-    def wait_for_payments(self, count: int) -> None:
-        """Until the log holds so many."""
-        self._wait(lambda: records_in(self.log) >= count, f"{count} payments in the log", every=0.1)
-
     def wait_for(self, name: str, seconds: float = 600.0) -> None:
         """Until a command that ends by itself has done so, well."""
         wait_until(lambda: self.commands.is_over(name), f"the end of {name}", seconds, every=0.2)
-
-    def wait_until_stored(self, count: int) -> None:
-        """Until so many payments are counted in the store."""
-        self._wait(lambda: self.stored() >= count, f"{count} payments to be counted in the store", every=0.1)
 
     def wait_until_decided(self) -> None:
         """Until the group has committed everything that the log holds; every so often something must move."""
@@ -72,10 +63,6 @@ class KafkaRoad:
             committed = {at: place.offset for at, place in found.items()}
         ends = [self.log.bounds(TRANSACTIONS, number)[1] for number in range(self.log.partitions(TRANSACTIONS))]
         return sum(end - max(committed.get(TopicPartition(TRANSACTIONS, n), 0), 0) for n, end in enumerate(ends))
-
-    def stored(self) -> int:
-        """Payments counted in the store."""
-        return sum(int(minute["seen"]) for minute in minutes_of(self.store, self.log_id, self.settings.group).values())
 
     def results(self) -> Results:
         """What is stored."""

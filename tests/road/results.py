@@ -55,12 +55,11 @@ def results_of(store: FlagStore, log_id: str, group: str) -> Results:
     mine = [flag for flag in flags if (flag["log_id"], flag["group"]) == (log_id, group)]
     return Results(
         flags={flag["_id"]: {name: value for name, value in flag.items() if name != "decided_at"} for flag in mine},
-        minutes=minutes_of(store, log_id, group),
+        minutes=_minutes(store, log_id, group),
     )
 
 
-def minutes_of(store: FlagStore, log_id: str, group: str) -> dict[Place, Document]:
-    """Minute counters of one log and group."""
+def _minutes(store: FlagStore, log_id: str, group: str) -> dict[Place, Document]:
     found = store.minutes(EARLY, LATE).to_dict("records")
     rows = [{str(name): value for name, value in row.items()} for row in found]
     return {
