@@ -18,8 +18,8 @@ from storage.logs.kafka_connection import KafkaSecurity
 from storage.logs.kafka_log import KafkaLog
 from storage.logs.log import DEAD_LETTERS, FLAGS, LABELS, POLICIES, TRANSACTIONS, USERS, Log, Topic
 
-KEEP_DAYS = 75
-"""Days that the log keeps payments: a consumer without a checkpoint reads back 67 (`consumer.restoring.LOOK_BACK`)."""
+KEEP_DAYS = 60
+"""Days that the log keeps payments: a consumer without a checkpoint reads back 37 (`consumer.restoring.LOOK_BACK`)."""
 
 
 def open_log(settings: Settings) -> Log:

@@ -90,6 +90,7 @@ class Loop:
         self.status.took(answer)
         self.checkpointing.after(self.decider, answer)
         if answer.other_engine is not None:
+            self.checkpointing.write_all(self.decider)
             raise PolicyError(
                 f"the policy that now takes effect is for engine {answer.other_engine}; everything before it is committed: "
                 "start that release, it goes on from here"

@@ -26,8 +26,8 @@ log = structlog.get_logger()
 
 CHUNK = 20_000
 """Records decided between two signs of life."""
-LOOK_BACK = LATENESS + REACH + REACH + HOUR
-"""Microseconds: every remembered payment keeps its local hour, which a card-present one up to 30 days older may have told."""
+LOOK_BACK = LATENESS + REACH + HOUR
+"""Microseconds before the last payment: as far as the windows of a payment that comes as late as it may, and an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,8 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     """One scan of the ring from the newest payment back.
 
     Invariant: sums hold exactly the payments scanned so far with event_time <= t, and every window whose span is not
-    longer than the age of the one at hand is already closed (written to `out`).
+    longer than the age of the one at hand is already closed (written to `out`). Remote payments take the zone of the
+    card-present one before them, so those from the row at hand up to `without_zone` have no hour yet.
     """
     hot, cold = memory.hot, memory.cold
     packed_country = packed(country)
@@ -118,6 +119,7 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     closes_at = SPANS[0]
     count = declined = spent = spends = largest = 0
     since_last = since_place = metres = oldest = -1
+    without_zone = first + memory.users[index, LENGTH]
     seen_merchant = seen_device = seen_country = merchants = countries = hour_known = reused = 0
     for row in range(first + memory.users[index, LENGTH] - 1, first - 1, -1):
         age = time - hot[row, EVENT_TIME]
@@ -126,6 +128,8 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
                 out[STATUS] = DUPLICATE if np.uint64(cold[row, PAYLOAD - HOT]) == payload else CONFLICT
                 return
             reused = REUSED
+        if age < 0:
+            without_zone = row
         if age < 0 or age >= REACH:
             continue
         while age >= closes_at:
@@ -143,12 +147,13 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
             spends += 1
             spent += hot[row, AMOUNT]
             largest = max(largest, hot[row, AMOUNT])
-        if known_offset == _UNKNOWN and (bits & _CARD_PRESENT) != 0:
-            known_offset = (bits >> ZONE_AT) - ZONE_ZERO
-        hour = (bits >> HOUR_AT) & HOUR_MASK
-        if hour > 0:
-            hours[hour - 1] += 1
-            hour_known += 1
+        if (bits & _CARD_PRESENT) != 0:
+            zone = (bits >> ZONE_AT) - ZONE_ZERO
+            if known_offset == _UNKNOWN:
+                known_offset = zone
+            hours[((bits >> HOUR_AT) & HOUR_MASK) - 1] += 1
+            hour_known += 1 + _place_hours(hot, row + 1, without_zone, zone, hours)
+            without_zone = row
         if (bits & _HAS_MERCHANT) != 0 and np.uint64(hot[row, MERCHANT]) == merchant:
             seen_merchant = 1
         if (bits & _HAS_DEVICE) != 0 and np.uint64(hot[row, DEVICE]) == device:
@@ -180,6 +185,17 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
         out[HOUR_OF_DAY] = (local // HOUR) % 24
         out[WEEKDAY] = (local // DAY + 3) % 7  # 1970-01-01 was a Thursday
         out[HOUR_SAME] = hours[out[HOUR_OF_DAY]]
+
+
+@njit(cache=True, nogil=True)
+def _place_hours(hot: Rows, start: int, end: int, zone: int, hours: Ints) -> int:  # pragma: no cover
+    """Count the local hours of the remote payments in rows start to end under one UTC offset; how many there were."""
+    placed = 0
+    for row in range(start, end):
+        if (hot[row, BITS] & _REMOTE) != 0:
+            hours[((hot[row, EVENT_TIME] + zone * MINUTE) // HOUR) % 24] += 1
+            placed += 1
+    return placed
 
 
 @njit(cache=True, nogil=True)

@@ -7,12 +7,12 @@ Computed from columns, so that a payment read from the wire and from Parquet has
 import numpy as np
 from numba import njit
 
-from fraud.columns import Hashes, Ints
+from fraud.columns import Floats, Hashes, Ints
 
 
 @njit(cache=True, nogil=True)
 def payloads(  # pragma: no cover
-    amount: Ints,
+    amount: Floats,
     currency: Ints,
     marks: Ints,
     utc_offset: Ints,
@@ -24,12 +24,16 @@ def payloads(  # pragma: no cover
     latitude: Ints,
     longitude: Ints,
 ) -> Hashes:
-    """uint64, shape (n,). The mixer is SplitMix64's finalizer (Steele, Lea, Flood 2014)."""
+    """uint64, shape (n,). `amount` is in major units and `currency` 0 where the payment named none, whatever the default was then.
+
+    The mixer is SplitMix64's finalizer (Steele, Lea, Flood 2014).
+    """
+    bits = amount.view(np.uint64)
     mixed = np.empty(len(amount), np.uint64)
     for row in range(len(amount)):
         value = np.uint64(0x9E3779B97F4A7C15)
         for part in (
-            np.uint64(amount[row]),
+            bits[row],
             np.uint64(currency[row])
             | (np.uint64(marks[row]) << np.uint64(16))
             | (np.uint64(mcc[row]) << np.uint64(32)),

@@ -21,7 +21,7 @@ EVENT_TIME, AMOUNT, BITS, TRANSACTION, MERCHANT, DEVICE, OFFSET, PAYLOAD, CARD, 
 WIDTH: Final = 10
 HOT: Final = 6
 """The first columns are hot, the rest is cold."""
-# BITS, from the lowest: marks 11, currency 10, mcc 14, local hour + 1 (0: unknown) 5, country 10, UTC offset in minutes + 1024 11
+# BITS, from the lowest: marks 11, currency 10, mcc 14, local hour + 1 (card present, else 0) 5, country 10, UTC offset in minutes + 1024 11
 # PLACE: latitude in the upper, longitude in the lower 32 bits
 CURRENCY_AT: Final = 11
 MCC_AT: Final = 21

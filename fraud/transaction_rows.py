@@ -30,6 +30,7 @@ def batch_of(
     seconds = np.array([time.timestamp() for time in times], np.float64)
     amount = np.rint(amounts * scales).astype(np.int64)
     currency = np.array([number(code) for code in codes], np.int64)
+    named = np.array([number(code) if code else 0 for code in (one.currency for one in transactions)], np.int64)
     utc_offset = np.array([_zone_minutes(time) for time in times], np.int64)
     marks = np.array([_marks(transaction) for transaction in transactions], np.int64)
     card = _hashes([transaction.card_token for transaction in transactions])
@@ -49,7 +50,7 @@ def batch_of(
         user=_hashes([transaction.user_id for transaction in transactions]),
         transaction=_hashes([transaction.transaction_id for transaction in transactions]),
         payload=payloads(
-            amount, currency, marks, utc_offset, card, merchant, device, country, mcc, latitude, longitude
+            amounts + 0.0, named, marks, utc_offset, card, merchant, device, country, mcc, latitude, longitude
         ),
         amount=amount,
         currency=currency,

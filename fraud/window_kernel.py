@@ -8,6 +8,7 @@ when memory was freed, how the log was cut into batches, or on which thread a us
 import numpy as np
 from numba import njit
 
+from fraud.batch import Mark
 from fraud.columns import Bools, Hashes, Ints
 from fraud.look_back import look_back
 from fraud.ring import (
@@ -44,6 +45,8 @@ from fraud.ring import (
     packed,
 )
 from fraud.window_columns import DECIDED, HOUR_OF_DAY, INCOMPLETE, LATENESS, NOTES, REACH, STATUS, TOO_LATE
+
+_CARD_PRESENT = int(Mark.CARD_PRESENT)
 
 ROOM, EVICTED_ROOM = -1, -2
 """Why a pass stopped."""
@@ -137,7 +140,7 @@ def advance(  # noqa: C901 - one loop, its invariant above it
             marks[row]
             | (currency[row] << CURRENCY_AT)
             | (mcc[row] << MCC_AT)
-            | ((out[row, HOUR_OF_DAY] + 1) << HOUR_AT)
+            | (((out[row, HOUR_OF_DAY] + 1) * ((marks[row] & _CARD_PRESENT) // _CARD_PRESENT)) << HOUR_AT)
             | (packed(country[row]) << COUNTRY_AT)
             | ((utc_offset[row] + ZONE_ZERO) << ZONE_AT)
         )

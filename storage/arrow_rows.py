@@ -114,7 +114,7 @@ def batch_of_table(
         event_time=event_time,
         user=_hashes(rows.text("user_id")),
         transaction=np.fromiter(map(xxhash.xxh3_64_intdigest, rows.utf8("transaction_id")), np.uint64, len(rows)),
-        payload=payloads(**columns),
+        payload=payloads(**(columns | _as_written(rows))),
         **columns,
     )
 
@@ -139,6 +139,12 @@ def _kept_columns(rows: ArrowRows, default_currency: str) -> dict[str, Any]:
         "latitude": np.rint(rows.number("latitude").values * 1e7).astype(np.int64),
         "longitude": np.rint(rows.number("longitude").values * 1e7).astype(np.int64),
     }
+
+
+def _as_written(rows: ArrowRows) -> dict[str, Any]:
+    """Amount and currency as the payment named them, whatever the default currency is."""
+    currency = rows.text("currency")
+    return {"amount": rows.number("amount").values + 0.0, "currency": _by_word(currency, number, 0)}
 
 
 def _marks(rows: ArrowRows) -> Ints:

@@ -83,7 +83,7 @@ class NaiveWindows:
         said["since_last"] = payment.event_time - attempts[-1].event_time if attempts else -1
         said["oldest"] = payment.event_time - seen[0][0].event_time if seen else -1
         said["hour"] = self.hour(payment, [p for p, _ in seen])
-        hours = [hour for _, hour in seen if hour >= 0]
+        hours = self.hours([p for p, _ in seen])
         said["hour_known"] = len(hours)
         said["hour_same"] = hours.count(said["hour"]) if said["hour"] >= 0 else 0
         said["since_place"], said["metres"] = self.travel(payment, [p for p, _ in seen])
@@ -98,6 +98,10 @@ class NaiveWindows:
         else:
             return -1
         return (payment.event_time + offset * MINUTE) // HOUR % 24
+
+    def hours(self, seen: list[Payment]) -> list[int]:
+        """Local hours of earlier payments: their own, or by the card-present one before them."""
+        return [hour for at, p in enumerate(seen) if (hour := self.hour(p, seen[:at])) >= 0]
 
     def travel(self, payment: Payment, seen: list[Payment]) -> tuple[int, int]:
         def stands_still(p: Payment) -> bool:
