@@ -74,7 +74,7 @@ def _run(
 
 def _history(mine: Settings, who: dict[str, int]) -> DemoRoad:
     """Weeks of history into Parquet, and from there into the log; kernels are compiled meanwhile, where they never were."""
-    compiling = beside("cli.warm_up")
+    compiling = beside("consumer.warming")
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     population = Population(seed=who["seed"], users=who["users"])
     road = DemoRoad(settings=mine, population=population, start=end - HISTORY, end=end)

@@ -1,4 +1,7 @@
-"""Made-up payments for an engine of their own: what is compiled or loaded once, at first use, is ready before real ones wait."""
+"""Made-up payments for an engine of their own: what is compiled or loaded once, at first use, is ready before real ones wait.
+
+`python -m consumer.warming` leaves the kernels compiled in the cache, for whoever needs them next.
+"""
 
 import numpy as np
 
@@ -7,6 +10,7 @@ from fraud.decoding import Intake, decode
 from fraud.engine import Engine
 from fraud.policy import Policy
 from fraud.rule_set import RuleSet
+from fraud.windows import Windows
 from storage.logs.log import TRANSACTIONS
 
 PAYMENTS = (
@@ -26,4 +30,11 @@ def warm_up() -> None:
         values=PAYMENTS,
     )
     decoded = decode(polled, Intake(topic=TRANSACTIONS, default_currency=rules.default_currency))
-    Engine().decide(decoded.batch, Policy(rules=rules), {})
+    engine = Engine()
+    engine.decide(decoded.batch, Policy(rules=rules), {})
+    engine.windows(0).context(decoded.batch, 1, RECEIVED_AT, 1)
+    Windows().restore(engine.windows(0).remembered())
+
+
+if __name__ == "__main__":
+    warm_up()
