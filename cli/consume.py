@@ -123,6 +123,8 @@ def _breathe(loop: Loop, heartbeat: HeartbeatChore) -> None:
     loop.reader.resume()
     loop.turned_at = time.monotonic()
     heartbeat.due(loop.status)
+    if loop.stopping.is_set():
+        raise KeyboardInterrupt
 
 
 def _checkpoint_folder(settings: Settings) -> CheckpointFolder:

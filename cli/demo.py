@@ -20,7 +20,7 @@ def demo(
         bool, typer.Option("--headless", help="No dashboard: run, print figures, leave nothing.")
     ] = False,
     events: Annotated[int, typer.Option(min=SMALLEST, help="With --headless: payments after history.")] = 200_000,
-    users: Annotated[int, typer.Option(min=100, help="Simulated cardholders.")] = 2_000,
+    users: Annotated[int, typer.Option(min=500, help="Simulated cardholders.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Who they are and what they do.")] = 7,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the dashboard, on 127.0.0.1.")] = 8501,
     tps: Annotated[float, typer.Option(min=0.1, help="Live payments per second.")] = 10.0,

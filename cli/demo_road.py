@@ -11,7 +11,7 @@ from cli.connect import topics
 from cli.rules_file import read_rules
 from cli.settings import Settings
 from fraud.decision import micros
-from fraud.policy import Policy, file_hash
+from fraud.policy import DELAY, Policy, file_hash
 from fraud.schema import Label, Transaction
 from fraud.window_columns import SECOND
 from models import point_in_time
@@ -61,9 +61,11 @@ class DemoRoad:
     def open(self) -> None:
         """Topics, users, and a first policy of rules alone, in effect when history begins."""
         self.log.create(topics(self.settings))
+        self.clock -= DELAY // timedelta(microseconds=1)
         rules, text = read_rules(self.settings.rules_file)
-        first = Policy(rules=rules, delay=timedelta(0), watched_file=file_hash(text))
+        first = Policy(rules=rules, watched_file=file_hash(text))
         publish(self.log, lambda _none: first)
+        self.clock = micros(self.start)
         publisher = self.log.publisher()
         for user in self.population.describe(0, self.population.users):
             publisher.send(USERS, user.user_id.encode(), msgspec.json.encode(user))

@@ -9,7 +9,7 @@ import typer
 from cli.connect import open_log
 from cli.settings import Settings
 from fraud.decision import moment
-from fraud.policy import PolicyTimeline
+from fraud.timeline import PolicyTimeline
 from storage.policies import read_timeline
 
 app = typer.Typer(

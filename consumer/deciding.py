@@ -21,7 +21,8 @@ from fraud.decision import Flag
 from fraud.decoding import Decoded, Intake, dead_letter, decode
 from fraud.engine import Decisions, Engine, Scorer
 from fraud.flagging import flag_of
-from fraud.policy import ENGINE_VERSION, Policy, PolicyTimeline
+from fraud.policy import ENGINE_VERSION, Policy
+from fraud.timeline import PolicyTimeline
 from storage.flags.flag_store import Minute
 from storage.logs.log import TRANSACTIONS
 

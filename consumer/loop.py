@@ -69,6 +69,9 @@ class Loop:
                     chore.due(self.status)
                 if self.until(self.status):
                     break
+        except KeyboardInterrupt:
+            if not self.stopping.is_set():
+                raise
         finally:
             self.status.state = "stopping"
             for chore in self.chores:
@@ -102,10 +105,11 @@ class Loop:
         changes = self.reader.assignment()
         for partition in changes.lost:
             self._let_go(partition)
-        self.policies.look()
+        self.policies.look(int(polled.received_at.max()) if len(polled) else 0)
+        settled = sorted(self.decider.states)  # what came before a partition moved is delivered again
         for partition in changes.gained:
             self._take_up(partition)
-        mine = np.isin(polled.partition, np.array(sorted(self.decider.states), np.int64))
+        mine = np.isin(polled.partition, np.array(settled, np.int64))
         if mine.all():
             return polled
         kept = np.flatnonzero(mine)
@@ -124,7 +128,11 @@ class Loop:
 
     def _take_up(self, partition: int) -> Restored:
         self.status.state = "restoring"
-        restored = self.restorer.restore(partition, self.reader.committed(partition))
+        try:
+            restored = self.restorer.restore(partition, self.reader.committed(partition))
+        except BaseException:
+            self._let_go(partition)  # half a state is none
+            raise
         self.reader.seek(partition, restored.next_offset)
         self.status.state = "running"
         self.status.gained(partition, restored)

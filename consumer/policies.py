@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from fraud.engine import Scorer
-from fraud.policy import PolicyTimeline
+from fraud.timeline import PolicyTimeline
 from storage.logs.log import Log
 from storage.policies import read_timeline
 
@@ -48,17 +48,22 @@ class PolicyReader:
     monotonic: Callable[[], float]
     timeline: PolicyTimeline = field(default_factory=PolicyTimeline)
     _looked_at: float | None = None
+    _newest: int = 0
 
-    def look(self) -> None:
+    def look(self, newest: int = 0) -> None:
         """Read to the end of the topic unless that was done just now. An embedded log is read every time: its clock may run fast.
+
+        `newest` is the latest append time polled (microseconds): where the log's clock moved on further than ours, this process
+        was frozen, and looks.
 
         Raises PolicyError when the topic lost its beginning.
         """
         now = self.monotonic()
         recently = self._looked_at is not None and now - self._looked_at < LOOK_EVERY
+        recently = recently and newest - self._newest < LOOK_EVERY * 1e6
         if recently and not self.source.embedded:
             return
-        self._looked_at = now
+        self._looked_at, self._newest = now, max(newest, self._newest)
         valid, void = len(self.timeline), len(self.timeline.voids)
         read_timeline(self.source, self.timeline)
         for policy in self.timeline.policies[valid:]:

@@ -124,7 +124,11 @@ class Restorer:
             replayed += len(chunk)
             self.alive()
         for chunk in _chunks(self.source.read(TRANSACTIONS, partition, max(start, counted_from), end)):
-            self.decider.decide(polled_of(chunk), silent=True)
+            if self.decider.decide(polled_of(chunk), silent=True).other_engine is not None:
+                done = self.decider.states[
+                    partition
+                ].next_offset  # another release decided the rest; memory needs it all the same
+                self.decider.remember(polled_of([record for record in chunk if record.offset >= done]))
             replayed += len(chunk)
             self.alive()
         self.decider.states[partition].next_offset = end

@@ -11,7 +11,7 @@ import numpy as np
 from fraud.batch import Batch, Polled
 from fraud.card_numbers import has_secret_field, holds_card_number, masked, suspects
 from fraud.columns import Ints
-from fraud.currencies import decimals, is_known
+from fraud.currencies import NO_CURRENCY, decimals, is_known
 from fraud.dead_letters import MAX_PAYLOAD, DeadLetter, Reason
 from fraud.errors import BadMessageError
 from fraud.schema import Transaction
@@ -197,7 +197,7 @@ def _check_words(transaction: Transaction) -> None:
     if not {transaction.mcc, transaction.card_last4} <= _FOUR_DIGITS_OR_NONE:
         raise _RefusedError(Reason.SCHEMA, "four digits expected - at `$.mcc` or `$.card_last4`")
     for code in (transaction.currency, transaction.original_currency):
-        if code is not None and not is_known(code):
+        if code is not None and (not is_known(code) or code == NO_CURRENCY):
             raise _RefusedError(
                 Reason.UNKNOWN_CURRENCY, "not an ISO 4217 code - at `$.currency` or `$.original_currency`"
             )

@@ -72,7 +72,10 @@ class Shard:
         """Compact what is visible from `horizon` on; grow when that leaves too little room."""
         hashes, lengths, dropped, rows = self.canonical(horizon)
         users = max(2 * len(hashes), 1_024)
-        self.memory = filled(hashes, lengths, dropped, rows, users=users, spare_rows=max(len(rows), 4 * _LARGEST))
+        evicted, buried = self.memory.evicted, self.memory.used[BURIED]
+        again = filled(hashes, lengths, dropped, rows, users=users, spare_rows=max(len(rows), 4 * _LARGEST))
+        self.memory = again._replace(evicted=evicted)
+        self.memory.used[BURIED] = buried  # contexts of this batch still ask for them
 
     def more_evicted(self) -> None:
         """Twice the room for evicted rows."""

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fraud.errors import PolicyError
-from fraud.policy import ENGINE_VERSION, Policy, PolicyTimeline, encode
+from fraud.policy import ENGINE_VERSION, Policy, encode
 from fraud.rule_set import RuleSet
+from fraud.timeline import PolicyTimeline
 from storage.logs.log import POLICIES, Log
 
 Change = Callable[[Policy | None], Policy]

@@ -12,7 +12,7 @@ from cli.consume import build
 from cli.settings import Settings
 from consumer.loop import Loop
 from fraud.decision import micros
-from fraud.policy import Policy
+from fraud.policy import DELAY, Policy
 from fraud.rule_file import rule_set_of
 from fraud.schema import Transaction
 from storage.flags.flag_store import FlagFilter, FlagStore
@@ -54,9 +54,10 @@ class Road:
         understood = rule_set_of(rules, "rules.yaml")
 
         def next_policy(current: Policy | None) -> Policy:
-            return change(current.with_rules(understood) if current else Policy(rules=understood, delay=timedelta(0)))
+            return change(current.with_rules(understood) if current else Policy(rules=understood))
 
         publish(_Clocked(self.log, lambda: self.clock), next_policy)
+        self.clock += DELAY // timedelta(microseconds=1)
 
     def send(self, payments: Iterable[Transaction | bytes], seconds: float = 1.0) -> int:
         """Append payments, `seconds` of append time apart."""

@@ -10,7 +10,7 @@ from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Answer, Decider
 from consumer.partition_state import PartitionState
 from consumer.restoring import Restored
-from fraud.policy import PolicyTimeline
+from fraud.timeline import PolicyTimeline
 from tests.builders import NOON
 
 BEGINNING = Restored(next_offset=0, from_checkpoint=None, replayed=0, degraded=None)

@@ -19,7 +19,7 @@ from consumer.partition_state import PartitionState
 from fraud.batch import Polled
 from fraud.decision import micros
 from fraud.errors import StateError
-from fraud.policy import PolicyTimeline
+from fraud.timeline import PolicyTimeline
 from fraud.windows import Remembered
 from tests.builders import NOON
 from tests.fraud.messages import message

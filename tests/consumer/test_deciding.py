@@ -13,8 +13,9 @@ from consumer.deciding import Answer, Decider
 from consumer.partition_state import PartitionState
 from fraud.batch import Polled
 from fraud.decision import Flag, micros
-from fraud.policy import ENGINE_VERSION, Policy, PolicyTimeline, encode
+from fraud.policy import DELAY, ENGINE_VERSION, Policy, encode
 from fraud.rule_file import rule_set_of
+from fraud.timeline import PolicyTimeline
 from storage.flags.flag_store import Minute
 from tests.builders import NOON
 from tests.fraud.messages import message
@@ -39,8 +40,9 @@ def timeline_of(*policies: tuple[int, Policy]) -> PolicyTimeline:
     """Policies in effect from these moments on (seconds after START)."""
     timeline = PolicyTimeline()
     for offset, (second, policy) in enumerate(policies):
-        record = encode(policy.with_delay(timedelta(0)).rebased(offset - 1 if offset else None))
-        assert timeline.add(offset, START + second * SECOND, record) is None
+        record = encode(policy.rebased(offset - 1 if offset else None))
+        appended_at = START + second * SECOND - DELAY // timedelta(microseconds=1)
+        assert timeline.add(offset, appended_at, record) is None
     return timeline
 
 

@@ -1,6 +1,5 @@
 """The rules file is published once when it changes; a bad one publishes nothing and is visible until it is mended."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,7 @@ class Watched:
 
     def first_policy(self) -> None:
         self.file.write_text(RULES)
-        first = Policy(rules=rule_set_of(RULES, "rules.yaml"), watched_file=file_hash(RULES), delay=timedelta(0))
+        first = Policy(rules=rule_set_of(RULES, "rules.yaml"), watched_file=file_hash(RULES))
         publish(self.road.log, lambda _none: first)
 
     def look(self, text: str | None = None) -> int:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fraud.errors import PolicyError
-from fraud.policy import ENGINE_VERSION, Policy, PolicyTimeline, Void, decode, encode
+from fraud.policy import ENGINE_VERSION, Policy, decode, encode
 from fraud.rule_set import RuleSet
+from fraud.timeline import PolicyTimeline, Void
 
 SECOND = 1_000_000
 TEN = 10 * SECOND
@@ -64,7 +65,7 @@ def test_a_record_is_canonical_and_reads_back() -> None:
         rules=rule_set(1234.56, score={"low": "12.5 %"}),
         model="m1",
         lists={"b": "2", "a": "1"},
-        delay=timedelta(milliseconds=1500),
+        delay=timedelta(milliseconds=15_500),
         watched_file="f1",
     )
 
@@ -107,7 +108,7 @@ def test_a_policy_rules_from_its_append_time_plus_its_delay() -> None:
 
 def test_a_policy_never_takes_effect_before_an_earlier_one() -> None:
     slow = encode(policy(delay=timedelta(minutes=1)))
-    quick = encode(policy(based_on=0, model="m1", delay=timedelta(0)))
+    quick = encode(policy(based_on=0, model="m1", delay=timedelta(seconds=10)))
 
     timeline = timeline_of((0, 100, slow), (1, 105, quick))
 
@@ -118,6 +119,11 @@ def test_a_policy_never_takes_effect_before_an_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
+        pytest.param(
+            encode(policy(based_on=0, delay=timedelta(seconds=10) - timedelta(milliseconds=1))),
+            "its delay of 9999 ms is under 10000 ms",
+            id="a delay that a consumer might miss",
+        ),
         pytest.param(
             encode(policy(based_on=4)),
             "it is based on the policy at offset 4, the last valid one is at 0",

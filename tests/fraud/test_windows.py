@@ -112,6 +112,21 @@ def test_the_context_is_what_the_windows_saw_whatever_the_cut(stream: list[Trans
     assert alone.shape[1] == WIDTH
 
 
+def test_making_room_for_a_crowd_keeps_the_context_of_who_came_before_it() -> None:
+    days = [transaction(transaction_id=f"a{number}", after=number) for number in range(3)]
+    seen = transaction(transaction_id="seen", after=20 * DAY)
+    jump = transaction(transaction_id="jump", after=45 * DAY)
+    crowd = [transaction(transaction_id="c", user_id=f"c{number}", after=45 * DAY + number) for number in range(3_000)]
+    windows = Windows()
+    advanced(windows, batch_of(*days))
+
+    batch = batch_of(seen, jump, *crowd, first_offset=3)
+    out, newest = new_outputs(len(batch)), np.zeros(len(batch), np.int64)
+    windows.advance(batch, np.arange(len(batch)), out, newest, MOVING)
+
+    assert len(windows.context(batch, 0, int(newest[0]), 64)) == 3
+
+
 @pytest.mark.parametrize("surplus", [pytest.param(0, id="exactly the cap"), pytest.param(3, id="three over the cap")])
 def test_a_capped_user_is_judged_on_what_was_kept_and_marked(surplus: int) -> None:
     count = CAP + surplus
