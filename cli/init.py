@@ -9,7 +9,7 @@ from cli.rules_file import read_rules
 from cli.settings import Settings
 from cli.waiting import until_up
 from fraud.policy import Policy, file_hash
-from storage.logs.log import Log
+from storage.logs.log import TRANSACTIONS, Log
 from storage.policies import publish
 
 
@@ -25,6 +25,11 @@ def init(
     log, store = open_log(settings), open_store(settings)
     until_up(lambda: log.create(topics(settings)), wait)
     typer.echo(f"log: {len(topics(settings))} topics at {settings.log}")
+    partitions = log.partitions(TRANSACTIONS)
+    if partitions != settings.partitions:
+        typer.echo(
+            f"     {TRANSACTIONS} has {partitions} partitions and keeps them; FRAUD_PARTITIONS={settings.partitions} is not applied"
+        )
     until_up(store.prepare, wait)
     typer.echo("store: ready")
     typer.echo(f"policy: {first_policy(log, Policy(rules=rules, watched_file=file_hash(text)))}")

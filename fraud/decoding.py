@@ -223,6 +223,6 @@ def _check_clock(transaction: Transaction, received_at: int) -> None:
     event_at = round(transaction.event_time.timestamp() * 1e6)  # a float64 of seconds is exact to a microsecond
     if event_at - received_at > MAX_SKEW:
         ahead = (event_at - received_at) / 1e6
-        raise _RefusedError(Reason.CLOCK_SKEW, f"event_time lies {ahead:.0f} s after the log's clock")
+        raise _RefusedError(Reason.CLOCK_SKEW, f"event_time lies {ahead:,.0f} s after the log's clock")
     if event_at < 0:
         raise _RefusedError(Reason.SCHEMA, "before 1970 - at `$.event_time`")
