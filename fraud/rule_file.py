@@ -5,13 +5,16 @@ aliases, tags or second documents.
 """
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from fraud.decision import Severity
 from fraud.errors import RuleFileError
 from fraud.file_mistakes import Mistakes, Told
+from fraud.rule import Rule
 from fraud.rule_set import Bands, CardNumbers, RuleSet
 from fraud.rules import AnyRule
 from fraud.yaml_lines import Document, Path, YamlError, compose, shown
@@ -62,6 +65,18 @@ def _validated(document: Document, name: str) -> RuleSet:
         raise RuleFileError(_mistakes(document, name, error)) from error
 
 
+def _beside_its_kind(path: Path, rule: dict[str, Any]) -> tuple[type[BaseModel], list[ErrorDetails]]:
+    """What else is wrong with a rule of no kind that there is: read as the nearest kind, or by what every rule has."""
+    near = get_close_matches(str(rule.get("kind")), _MODEL_BY_KIND, 1)
+    model: type[BaseModel] = _MODEL_BY_KIND[near[0]] if near else Rule
+    content = {**rule, "kind": near[0]} if near else {key: rule[key] for key in rule if key in Rule.model_fields}
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        return model, [{**detail, "loc": (*path, *detail["loc"])} for detail in error.errors()]
+    return model, []
+
+
 def _mistakes(document: Document, name: str, error: ValidationError) -> list[str]:
     rules = document.data.get("rules")
     given = [
@@ -72,6 +87,10 @@ def _mistakes(document: Document, name: str, error: ValidationError) -> list[str
     kinds = {path: _MODEL_BY_KIND[kind] for path, rule in given if (kind := str(rule.get("kind"))) in _MODEL_BY_KIND}
     # Repeated ids are told from the document: their own lines, and also beside other mistakes.
     found = [detail for detail in error.errors() if detail["type"] != "repeated_id"]
+    for path, rule in given:
+        if path not in kinds:
+            kinds[path], further = _beside_its_kind(path, rule)
+            found += further
     return Mistakes(document, name, _PARTS | kinds, _MODEL_BY_KIND).lines(found, _repeated_ids(given))
 
 

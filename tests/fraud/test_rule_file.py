@@ -335,3 +335,23 @@ def test_a_damaged_file_is_understood_or_refused_line_by_line(data: st.DataObjec
 
     assert said
     assert not any("\n" in line for line in said)
+
+
+def test_a_wrong_kind_does_not_hide_the_other_mistakes_of_its_rule() -> None:
+    text = """version: 1
+default_currency: EUR
+rules:
+  - {id: a, kind: high_amont, severty: low, limit: {EUR: -3}}
+  - {id: b, kind: teapot, severity: loud, spout: 1}
+"""
+
+    with pytest.raises(RuleFileError) as raised:
+        rule_set_of(text, "f")
+
+    assert raised.value.problems == [
+        "f:4: rules[0]: unknown kind high_amont, did you mean high_amount?",
+        "f:4: rules[0].limit: EUR: -3 must be from 0 to 100,000,000,000",
+        "f:4: rules[0].severty: unknown field, did you mean severity?",
+        "f:5: rules[1]: unknown kind teapot; one of high_amount, high_frequency, unusual_hour, geo_mismatch, expression",
+        "f:5: rules[1].severity: 'loud' is no severity; one of low, medium, high, critical",
+    ]
