@@ -15,6 +15,10 @@ from fraud.errors import StoreError
 from storage.flags.flag_store import FlagFilter, TimeField
 
 _TOP = 10
+_BUTTONS = 8
+"""Currencies that get a button each; more of them get a list."""
+_PICKER_WIDTH = 120
+"""Pixels."""
 _HEARTBEAT_SECONDS = 10
 """At least between two runs of the whole page: they renew the choices of the filters, all else renews itself."""
 
@@ -152,6 +156,11 @@ def _users(look: Look, currency: str | None) -> None:
 def _currency(codes: list[str]) -> str:
     if len(codes) < 2:
         return codes[0] if codes else "XXX"
+    if len(codes) > _BUTTONS:
+        chosen = st.selectbox(
+            "Currency", codes, key="currency", bind="query-params", label_visibility="collapsed", width=_PICKER_WIDTH
+        )
+        return chosen if chosen in codes else codes[0]
     chosen = st.segmented_control(
         "Currency",
         codes,
