@@ -68,7 +68,7 @@ class Batch:
     transaction: Hashes
     """xxh3 of the transaction id."""
     payload: Hashes
-    """xxh3 of the canonical encoding: tells a redelivery from a conflict."""
+    """What memory keeps of it, mixed (`fraud.payload`): tells a redelivery from a conflict."""
     amount: Ints
     """What the user is billed, in minor units of `currency`."""
     currency: Ints

@@ -11,6 +11,7 @@ from dashboard import charts, counters, drawer, filters, latest, page, queries
 from dashboard.filters import Asked
 from dashboard.money import short_money
 from dashboard.periods import Period, in_words
+from fraud.currencies import NO_CURRENCY
 from fraud.errors import StoreError
 from storage.flags.flag_store import FlagFilter, TimeField
 
@@ -155,7 +156,7 @@ def _users(look: Look, currency: str | None) -> None:
 
 def _currency(codes: list[str]) -> str:
     if len(codes) < 2:
-        return codes[0] if codes else "XXX"
+        return codes[0] if codes else NO_CURRENCY
     if len(codes) > _BUTTONS:
         chosen = st.selectbox(
             "Currency", codes, key="currency", bind="query-params", label_visibility="collapsed", width=_PICKER_WIDTH
