@@ -19,14 +19,15 @@ from consumer.deciding import Decider
 from consumer.heartbeat import HeartbeatChore
 from consumer.loop import Loop
 from consumer.metrics import Metrics, serve
-from consumer.outbox import Outbox
 from consumer.policies import PolicyReader, Scorers
 from consumer.restoring import Restorer
+from consumer.sink import FlagSink
 from consumer.status import Status
 from consumer.users import UsersChore
 from consumer.warming import warm_up
 from consumer.watcher import WatcherChore
 from fraud.errors import UsageError
+from storage import failpoints
 from storage.flags.flag_store import FlagStore
 from storage.logs.log import ALL_TOPICS, TRANSACTIONS, Log
 
@@ -44,6 +45,7 @@ def consume(
     """
     settings = Settings()
     speak(settings)
+    failpoints.arm(settings.failpoints or "")
     log, store = open_log(settings), open_store(settings)
     until_up(store.prepare, wait)
     until_up(lambda: _check(log), wait)
@@ -95,9 +97,13 @@ def build(settings: Settings, log: Log, store: FlagStore, *, watch: bool) -> Loo
         decider=decider,
         policies=policies,
         restorer=Restorer(source=log, checkpoints=folder, decider=decider, alive=lambda: _breathe(loop, heartbeat)),
-        store=store,
-        outbox=Outbox(log.publisher()),
-        checkpointing=Checkpointing(folder=folder, partitions=log.partitions(TRANSACTIONS), monotonic=monotonic),
+        sink=FlagSink(store, log.publisher()),
+        checkpointing=Checkpointing(
+            folder=folder,
+            partitions=log.partitions(TRANSACTIONS),
+            monotonic=monotonic,
+            longest=settings.checkpoint_seconds,
+        ),
         status=status,
         chores=[heartbeat, users, *([watcher] if watch else [])],
         max_records=settings.batch_size,

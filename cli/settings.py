@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     )
     data_dir: str = Field("storage", description="folder or pyarrow filesystem URL of Parquet, objects and checkpoints")
     checkpoint_dir: Path | None = Field(None, description="folder of checkpoints; data_dir/checkpoints by default")
+    checkpoint_seconds: float = Field(900.0, gt=0, description="a changed partition is checkpointed after so long")
     rules_file: Path = Field(
         Path("config/rules.yaml"), description="the file that analysts edit and the watcher publishes"
     )
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus and /healthz; 0 is off")
     metrics_host: str = "127.0.0.1"
     log_format: str = Field("console", description="console or json")
+    failpoints: str | None = Field(None, description="faults that a test asks for, see storage/failpoints.py")
     secrets_dir: Path | None = Field(
         None,
         description="folder of secret files, one setting each, named like fraud_store; read where nothing else says",

@@ -29,6 +29,7 @@ class Checkpointing:
     """Partitions of the topic."""
     monotonic: Callable[[], float]
     replay_records: int = REPLAY_RECORDS
+    longest: float = LONGEST
     _records: dict[int, int] = field(default_factory=dict)
     _written_at: dict[int, float] = field(default_factory=dict)
     _offsets: dict[int, int] = field(default_factory=dict)
@@ -50,7 +51,8 @@ class Checkpointing:
         due = [
             partition
             for partition in answer.next_offsets
-            if self._records[partition] >= self.replay_records or now - self._written_at.get(partition, now) >= LONGEST
+            if self._records[partition] >= self.replay_records
+            or now - self._written_at.get(partition, now) >= self.longest
         ]
         if due and self._queue.empty():
             self._hand_over(decider, max(due, key=lambda partition: self._records[partition]))

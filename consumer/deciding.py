@@ -17,21 +17,35 @@ from fraud.batch import Mark, Polled
 from fraud.columns import Bools, Ints
 from fraud.currencies import NO_CURRENCY
 from fraud.dead_letters import DeadLetter, Reason
-from fraud.decision import Flag
 from fraud.decoding import Decoded, Intake, dead_letter, decode
 from fraud.engine import Decisions, Engine, Scorer
 from fraud.flagging import flag_of
 from fraud.policy import ENGINE_VERSION, Policy
 from fraud.timeline import PolicyTimeline
+from storage.flags.documents import encode
+from storage.flags.encoded import Encoded
 from storage.flags.flag_store import Minute
 from storage.logs.log import TRANSACTIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The stretch of a poll that one policy rules, and what became of each record of it."""
+
+    polled: Polled
+    decoded: Decoded
+    decisions: Decisions
+    dead: Sequence[DeadLetter]
+    """Every record of the stretch that has no decision, whatever the reason."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
     """What one poll comes to."""
 
-    flags: list[Flag] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+
+    flags: list[Encoded] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     minutes: list[Minute] = field(default_factory=list)
     next_offsets: dict[int, int] = field(default_factory=dict)
@@ -134,8 +148,9 @@ class Decider:
             )
             for row in np.flatnonzero(decisions.conflicts)
         ]
-        dead = [*decoded.dead, *conflicts]
-        answer.decided += int(decisions.decided.sum())
+        flags, unencodable = self._flags(polled, decoded, decisions)
+        dead = [*decoded.dead, *conflicts, *unencodable]
+        answer.decided += int(decisions.decided.sum()) - len(unencodable)
         answer.duplicates += int(decisions.duplicates.sum())
         if policy is None:
             answer.before_policy += len(decoded.batch) - int(decisions.duplicates.sum()) - len(conflicts)
@@ -143,15 +158,24 @@ class Decider:
             for rule, hits in decisions.hits:
                 answer.hits[rule.id, rule.mode.value] += int((hits.mask & decisions.decided).sum())
             answer.dead += dead
-            answer.flags += self._flags(decisions)
-        return _tally(polled, decoded, decisions, dead)
+            answer.flags += flags
+        judged = Judged(polled=polled, decoded=decoded, decisions=decisions, dead=dead)
+        answer.judged.append(judged)
+        return _tally(judged)
 
-    def _flags(self, decisions: Decisions) -> list[Flag]:
+    def _flags(self, polled: Polled, decoded: Decoded, decisions: Decisions) -> tuple[list[Encoded], list[DeadLetter]]:
+        """Flags in the form that is stored and sent, and a dead letter for each that has none: its minute must count it so."""
         decided_at = self.now()
-        return [
-            flag_of(self.engine, decisions, int(row), log_id=self.log_id, group=self.group, decided_at=decided_at)
-            for row in np.flatnonzero(decisions.flagged)
-        ]
+        flags: list[Encoded] = []
+        unencodable: list[DeadLetter] = []
+        for row in np.flatnonzero(decisions.flagged).tolist():
+            flag = flag_of(self.engine, decisions, row, log_id=self.log_id, group=self.group, decided_at=decided_at)
+            try:
+                flags.append(encode(flag))
+            except ValueError as error:
+                place, why = int(decoded.rows[row]), f"no store can hold its flag: {error}"
+                unencodable.append(dead_letter(polled, place, TRANSACTIONS, Reason.UNENCODABLE, why))
+        return flags, unencodable
 
 
 def _intake(policy: Policy | None) -> Intake:
@@ -178,15 +202,18 @@ def _rows(polled: Polled, rows: Ints) -> Polled:
     )
 
 
-def _tally(polled: Polled, decoded: Decoded, decisions: Decisions, dead: Sequence[DeadLetter]) -> Tally:
+def _tally(judged: Judged) -> Tally:
     """What happened to every record of a piece, back in the order of the log."""
+    polled, decoded, decisions, dead = judged.polled, judged.decoded, judged.decisions, judged.dead
     reasons: list[str | None] = [None] * len(polled)
     places = zip(polled.partition.tolist(), polled.offset.tolist(), strict=True)
     row_by_place = {place: row for row, place in enumerate(places)} if dead else {}
     for letter in dead:
         reasons[row_by_place[letter.partition, letter.offset]] = letter.reason.value
     batch = decoded.batch
-    remembered = decisions.decided if decisions.policy is not None else ~decisions.duplicates & ~decisions.conflicts
+    alive = np.array([reasons[row] is None for row in decoded.rows.tolist()], np.bool_)
+    decided = decisions.decided & alive
+    remembered = decided if decisions.policy is not None else ~decisions.duplicates & ~decisions.conflicts
 
     def spread(values: Ints | Bools) -> Ints:
         whole = np.zeros(len(polled), np.int64)
@@ -198,14 +225,14 @@ def _tally(polled: Polled, decoded: Decoded, decisions: Decisions, dead: Sequenc
         offset=polled.offset,
         received_at=polled.received_at,
         counters={
-            "decided": spread(decisions.decided),
+            "decided": spread(decided),
             "duplicates": spread(decisions.duplicates),
             "before_policy": spread(remembered & (decisions.policy is None)),
-            "flagged": spread(decisions.flagged),
+            "flagged": spread(decisions.flagged & alive),
             "id_reused": spread(decisions.reused & remembered),
             "history_incomplete": spread(decisions.incomplete & remembered),
             "unknown_fields": spread(decoded.unknown_fields),
-            "no_limit": spread(decisions.without_limit),
+            "no_limit": spread(decisions.without_limit & alive),
         },
         dead=reasons,
         spend=spread(np.where(remembered & batch.has(Mark.SPEND), batch.amount, 0)),

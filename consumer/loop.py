@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,16 +11,14 @@ import structlog
 
 from consumer.checkpointing import Checkpointing
 from consumer.deciding import Answer, Decider
-from consumer.outbox import Outbox
 from consumer.policies import PolicyReader
 from consumer.restoring import Restored, Restorer
+from consumer.sink import Sink
 from consumer.status import Status
 from fraud.batch import Polled
-from fraud.dead_letters import Reason
-from fraud.decoding import dead_letter
 from fraud.errors import PolicyError, StoreError
-from storage.flags.flag_store import FlagStore
-from storage.logs.log import TRANSACTIONS, GroupReader
+from storage.failpoints import reached
+from storage.logs.log import GroupReader
 
 log = structlog.get_logger()
 
@@ -45,8 +43,7 @@ class Loop:
     decider: Decider
     policies: PolicyReader
     restorer: Restorer
-    store: FlagStore
-    outbox: Outbox
+    sink: Sink
     checkpointing: Checkpointing
     status: Status
     chores: list[Chore] = field(default_factory=list)
@@ -79,17 +76,20 @@ class Loop:
         self.checkpointing.write_all(self.decider)
 
     def close(self) -> None:
-        """Leave the group and let go of the outbox."""
-        self.outbox.close()
+        """Leave the group and let go of the sink."""
+        self.sink.close()
         self.reader.close()
 
     def _work(self, polled: Polled) -> None:
         with self.status.timing("decide", len(polled)):
             answer = self.decider.decide(polled)
-        unencodable = self._stored(answer)
-        self._bury_unencodable(answer, polled, unencodable)
-        self.outbox.publish(answer.flags, answer.dead)
-        self.reader.commit(answer.next_offsets)
+        reached("after_decide")
+        self._store(answer)
+        reached("after_store")
+        durable = self.sink.publish(answer)
+        reached("after_publish")
+        self.reader.commit(durable)
+        reached("after_commit")
         self.status.took(answer)
         self.checkpointing.after(self.decider, answer)
         if answer.other_engine is not None:
@@ -102,10 +102,12 @@ class Loop:
     def _polled(self) -> Polled:
         """The next records of partitions whose state is here; follows the group's assignment first."""
         polled = self.reader.poll(POLL_MS, self.max_records)
+        reached("after_poll")
         changes = self.reader.assignment()
         for partition in changes.lost:
             self._let_go(partition)
         self.policies.look(int(polled.received_at.max()) if len(polled) else 0)
+        reached("after_policy_read")
         settled = sorted(self.decider.states)  # what came before a partition moved is delivered again
         for partition in changes.gained:
             self._take_up(partition)
@@ -123,6 +125,7 @@ class Loop:
     def _let_go(self, partition: int) -> None:
         self.decider.engine.forget(partition)
         self.decider.states.pop(partition, None)
+        self.sink.let_go(partition)
         self.status.lost(partition)
         log.info("partition_lost", partition=partition)
 
@@ -147,13 +150,13 @@ class Loop:
         )
         return restored
 
-    def _stored(self, answer: Answer) -> list[str]:
-        """Store, however long the store is away: paused, still in the group, trying again. Returns unencodable flag ids."""
+    def _store(self, answer: Answer) -> None:
+        """Store, however long the store is away: paused, still in the group, trying again."""
         tries = 0
         while True:
             try:
                 with self.status.timing("store", len(answer.flags)):
-                    unencodable = self.store.store(answer.flags, answer.minutes)
+                    self.sink.store(answer)
             except StoreError as error:
                 self._wait_for_store(error, tries)
                 tries += 1
@@ -162,7 +165,7 @@ class Loop:
                     self.reader.resume()
                     self.status.resumed()
                     log.info("store_back", tries=tries)
-                return unencodable
+                return
 
     def _wait_for_store(self, error: StoreError, tries: int) -> None:
         if self.stopping.is_set() and tries:
@@ -174,17 +177,3 @@ class Loop:
         self.turned_at = time.monotonic()
         self.stopping.wait(PAUSES[min(tries, len(PAUSES) - 1)])
         self.reader.poll(0, 1)
-
-    def _bury_unencodable(self, answer: Answer, polled: Polled, unencodable: list[str]) -> None:
-        """A flag that the store cannot keep becomes a dead letter, in time for the same commit."""
-        if not unencodable:
-            return
-        refused = set(unencodable)
-        row_by_place: Mapping[tuple[int, int], int] = {
-            place: row for row, place in enumerate(zip(polled.partition.tolist(), polled.offset.tolist(), strict=True))
-        }
-        for flag in [flag for flag in answer.flags if flag.id in refused]:
-            row = row_by_place[flag.partition, flag.offset]
-            detail = "the store cannot encode its flag"
-            answer.dead.append(dead_letter(polled, row, TRANSACTIONS, Reason.UNENCODABLE, detail))
-        answer.flags = [flag for flag in answer.flags if flag.id not in refused]

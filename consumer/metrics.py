@@ -51,7 +51,7 @@ class Metrics:
         for letter in answer.dead:
             self._dead.labels(letter.reason.value).inc()
         for flag in answer.flags:
-            self._flags.labels(flag.severity).inc()
+            self._flags.labels(flag.flag.severity).inc()
         for (rule, mode), count in answer.hits.items():
             self._hits.labels(rule, mode).inc(count)
 

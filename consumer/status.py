@@ -76,8 +76,9 @@ class Status:
         self._recent.append((self.moved_at, answer.seen))
         stored_at = micros(self.now())
         for flag in answer.flags:
-            if flag.received_at >= self.started_at:  # what waited before there was a consumer says nothing about it
-                self._note("end_to_end", (stored_at - micros(flag.received_at)) / 1e3)
+            received_at = flag.flag.received_at
+            if received_at >= self.started_at:  # what waited before there was a consumer says nothing about it
+                self._note("end_to_end", (stored_at - micros(received_at)) / 1e3)
         self.metrics.took(answer)
 
     def gained(self, partition: int, restored: Restored) -> None:

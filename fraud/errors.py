@@ -11,6 +11,7 @@ FraudError
 │   └── PoisonedError    the producer is unusable: replace it and send again
 ├── StoreError           stop uncommitted, retry
 ├── MappingError         refuse the foreign file, name the line of the mapping
+├── FailpointError       a fault test asked for it; nobody handles it
 └── UsageError           refuse the command in one line
 """
 
@@ -66,3 +67,7 @@ class MappingError(FraudError):
 
 class UsageError(FraudError):
     """A command that was given what it cannot use."""
+
+
+class FailpointError(FraudError):
+    """A fault that a test asked for."""

@@ -1,8 +1,8 @@
 """A flag as a plain document, and the fields that queries need beside it. The same for every store, so stores can be compared."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,10 +13,11 @@ import numpy as np
 from fraud.currencies import NO_CURRENCY
 from fraud.decision import EPOCH, Flag, Mode, Severity
 from fraud.schema import Transaction
+from storage.flags.encoded import Encoded
 from storage.flags.flag_store import FlagFilter, Heartbeat, Minute
 
-MAX_BYTES = 1 << 20
-"""Of one flag as JSON. In BSON it then stays under MongoDB's 16 MiB, whatever it holds."""
+MAX_BYTES = 900_000
+"""Of one flag as JSON: below what a record of the log may have, and in BSON under MongoDB's 16 MiB, whatever it holds."""
 MAX_DEPTH = 16
 AMOUNT_UNITS = 10_000
 """Amounts are kept for queries as whole ten-thousandths of the major unit, the finest minor unit of ISO 4217: sums are exact."""
@@ -26,48 +27,28 @@ _MAX_INT = 2**63
 _SEPARATOR = "\x1f"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """One flag, ready for any store."""
-
-    document: dict[str, Any]
-    """`_id` and the fields of `Flag`; its three moments are aware datetimes, every deeper one RFC 3339 text."""
-    json: str
-    """The same as JSON: what `decode` reads."""
-    rank: int
-    """Of the severity, 1 to 4."""
-    rules: tuple[str, ...]
-    """Rules with a live hit."""
-    country: str | None
-    currency: str
-    amount: int
-    """In ten-thousandths of the major unit."""
-    search: str
-    """What free text is looked for in, see `needle`."""
-
-
-def encode_all(flags: Sequence[Flag]) -> tuple[list[Encoded], list[str]]:
-    """Every distinct flag that any store can hold, by `_id`, and the ids of those that none can."""
-    encoded: dict[str, Encoded] = {}
-    refused: dict[str, None] = {}
+def distinct(flags: Iterable[Encoded]) -> list[Encoded]:
+    """Each once, the first of its `_id`, in one order for every writer."""
+    first: dict[str, Encoded] = {}
     for flag in flags:
-        try:
-            encoded.setdefault(flag.id, encode(flag))
-        except (ValueError, OverflowError):
-            refused[flag.id] = None
-    return [encoded[flag_id] for flag_id in sorted(encoded)], list(refused)
+        first.setdefault(flag.flag.id, flag)
+    return [first[flag_id] for flag_id in sorted(first)]
 
 
 def encode(flag: Flag) -> Encoded:
-    """Raises ValueError for a flag that is too large, or holds lone surrogates, integers over 64 bit or unknown types."""
+    """Raises ValueError for a flag that no store can hold: too large, lone surrogates, integers over 64 bit, unknown types."""
     text = _json(flag)
     if len(text) > MAX_BYTES:
         raise ValueError(f"{len(text)} bytes, at most {MAX_BYTES}")
-    amount = units(flag.transaction.amount)
+    try:
+        amount = units(flag.transaction.amount)
+    except OverflowError as error:
+        raise ValueError("an amount that is not finite") from error
     _check(amount, 1)
     return Encoded(
+        flag=flag,
         document=_document(text),
-        json=text.decode(),
+        json=text,
         rank=int(Severity.of(flag.severity)),
         rules=tuple(sorted({hit.rule for hit in flag.hits if hit.mode == Mode.LIVE})),
         country=flag.transaction.country,

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from fraud.decision import Flag
 from fraud.schema import User
+from storage.flags.encoded import Encoded
 
 
 class TimeField(StrEnum):
@@ -92,11 +92,11 @@ class FlagStore(Protocol):
         """Create collections or tables and indexes; safe to repeat. Raises StoreError."""
         ...
 
-    def store(self, flags: Sequence[Flag], minutes: Sequence[Minute]) -> list[str]:
+    def store(self, flags: Sequence[Encoded], minutes: Sequence[Minute]) -> None:
         """Insert flags that are not there yet (never overwriting) and replace older minutes; durable on return.
 
-        Returns the ids of flags that cannot be encoded (each is encoded alone first, so one never blocks its neighbours).
-        Raises StoreError when the store did not take everything else: repeat the whole call.
+        Flags come encoded, so none that a store cannot hold ever blocks its neighbours. Raises StoreError when the store did
+        not take everything: repeat the whole call.
         """
         ...
 

@@ -11,11 +11,13 @@ import pandas as pd
 from pymongo import IndexModel, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from fraud.decision import Flag, Severity
+from fraud.decision import Severity
 from fraud.errors import StoreError
 from fraud.schema import User
+from storage.failpoints import reached
 from storage.flags import frames
-from storage.flags.documents import KEEP_HEARTBEATS, Encoded, encode_all, newest, settled, to_ms, whole_ms
+from storage.flags.documents import KEEP_HEARTBEATS, distinct, newest, settled, to_ms, whole_ms
+from storage.flags.encoded import Encoded
 from storage.flags.flag_store import FlagFilter, Heartbeat, Minute
 from storage.flags.mongo_database import Database, Document
 from storage.flags.mongo_queries import FLAG_INDEXES, WITHOUT_QUERY, matching, newest_first, per_bucket, per_user
@@ -47,15 +49,14 @@ class MongoStore:
             for collection, indexes in INDEXES.items():
                 self.database[collection].create_indexes(indexes)
 
-    def store(self, flags: Sequence[Flag], minutes: Sequence[Minute]) -> list[str]:
+    def store(self, flags: Sequence[Encoded], minutes: Sequence[Minute]) -> None:
         """Insert new flags, then replace older minutes: what a minute counts as flagged can always be read."""
-        encoded, refused = encode_all(flags)
         with self.database.answering():
-            self._write("flags", [_insertion(flag) for flag in encoded])
+            self._write("flags", [_insertion(flag) for flag in distinct(flags)])
+            reached("inside_store")
             beaten = self._write("minutes", [_replacement(minute) for minute in newest(minutes)])
             # A minute that another writer inserted between our look and our insert is there now: compare once more.
             self._write("minutes", beaten)
-        return refused
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Replace this process's heartbeat, and forget processes that are silent for a week."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from storage.flags.documents import Encoded, settled, to_ms
+from storage.flags.documents import settled, to_ms
+from storage.flags.encoded import Encoded
 from storage.flags.flag_store import Heartbeat, Minute
 from storage.flags.sql_queries import stored_text
 
@@ -24,7 +25,7 @@ def flag_row(flag: Encoded) -> dict[str, Any]:
         "country": flag.country and stored_text(flag.country),
         "verdict": document["verdict"],
         "search": stored_text(flag.search),
-        "document": flag.json,
+        "document": flag.json.decode(),
     }
 
 

@@ -11,11 +11,13 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fraud.decision import Flag, Severity
+from fraud.decision import Severity
 from fraud.errors import StoreError
 from fraud.schema import User
+from storage.failpoints import reached
 from storage.flags import frames
-from storage.flags.documents import KEEP_HEARTBEATS, Encoded, decode, encode_all, from_ms, newest, to_ms
+from storage.flags.documents import KEEP_HEARTBEATS, decode, distinct, from_ms, newest, to_ms
+from storage.flags.encoded import Encoded
 from storage.flags.flag_store import FlagFilter, Heartbeat, Minute
 from storage.flags.sql_database import Database
 from storage.flags.sql_queries import page, stored_text, values_present
@@ -52,14 +54,13 @@ class SqlStore:
             row = {"name": "schema_version", "value": str(SCHEMA_VERSION)}
             connection.execute(self._insert(META).on_conflict_do_nothing(), row)
 
-    def store(self, flags: Sequence[Flag], minutes: Sequence[Minute]) -> list[str]:
+    def store(self, flags: Sequence[Encoded], minutes: Sequence[Minute]) -> None:
         """Insert new flags with their summary rows, replace older minutes, all in one transaction."""
-        encoded, refused = encode_all(flags)
-        if encoded or minutes:
+        if flags or minutes:
             with self._writing() as connection:
-                self._insert_flags(connection, encoded)
+                self._insert_flags(connection, distinct(flags))
+                reached("inside_store")
                 self._replace_minutes(connection, minutes)
-        return refused
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Replace this process's heartbeat, and forget processes that are silent for a week."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.flags.documents import Encoded, from_ms, ranks, to_ms
+from storage.flags.documents import from_ms, ranks, to_ms
+from storage.flags.encoded import Encoded
 from storage.flags.flag_store import FlagFilter, TimeField
 from storage.flags.sql_queries import matching, stored_text
 from storage.flags.sql_tables import FLAGS, SPAN_COUNTS, USER_DAYS

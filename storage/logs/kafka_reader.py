@@ -14,6 +14,7 @@ from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from fraud.batch import Polled
 from fraud.columns import Ints
 from fraud.errors import LogError
+from storage.failpoints import reached
 from storage.logs.kafka_connection import KafkaConnection
 from storage.logs.log import Assignment
 
@@ -178,6 +179,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # the client d
         self._changes = changes
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        reached("in_rebalance")
         for at in sorted(assigned):
             self._consumer.pause(at)
             self._consumer.seek(at, 0)

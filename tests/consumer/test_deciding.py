@@ -81,7 +81,7 @@ def together(*polls: Polled) -> Polled:
 
 
 def flagged(answer: Answer) -> list[str]:
-    return [flag.transaction.transaction_id for flag in answer.flags]
+    return [one.flag.transaction.transaction_id for one in answer.flags]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_poll_is_cut_where_a_policy_takes_effect() -> None:
     )
 
     assert (answer.before_policy, answer.decided, answer.seen) == (1, 4, 5)
-    assert [(flag.transaction.transaction_id, flag.policy) for flag in answer.flags] == [
+    assert [(one.flag.transaction.transaction_id, one.flag.policy) for one in answer.flags] == [
         ("t-10", STRICT.hash),
         ("t-11", STRICT.hash),
     ]
@@ -125,7 +125,7 @@ def test_an_append_clock_that_goes_back_does_not_bring_an_old_policy_back() -> N
 
     assert flagged(first) == ["t-1", "t-2"]
     assert flagged(second) == ["t-3"]
-    assert {micros(flag.received_at) for flag in [*first.flags, *second.flags]} == {START + 12 * SECOND}
+    assert {micros(one.flag.received_at) for one in [*first.flags, *second.flags]} == {START + 12 * SECOND}
 
 
 def test_payments_before_the_first_policy_build_memory() -> None:
@@ -138,7 +138,7 @@ def test_payments_before_the_first_policy_build_memory() -> None:
 
     assert (before.before_policy, before.duplicates, before.decided, before.flags) == (3, 1, 0, [])
     assert [letter.reason for letter in before.dead] == ["not_json"]
-    assert [hit.rule for hit in after.flags[0].hits] == ["burst", "watched"]
+    assert [hit.rule for hit in after.flags[0].flag.hits] == ["burst", "watched"]
 
 
 def test_duplicates_are_counted_and_conflicts_buried_with_their_own_bytes() -> None:
@@ -187,7 +187,7 @@ def test_what_another_engine_decided_is_remembered_when_state_is_rebuilt() -> No
     deciding.remember(poll(*((second * SECOND, payment(second)) for second in (9, 10, 11))))
     answer = deciding.decide(poll((20 * SECOND, payment(20)), first=3))
 
-    assert [hit.rule for hit in answer.flags[0].hits] == ["burst", "watched"]
+    assert [hit.rule for hit in answer.flags[0].flag.hits] == ["burst", "watched"]
 
 
 def test_silence_builds_the_same_state_and_makes_nothing() -> None:
@@ -245,6 +245,6 @@ def answered(polls: list[Polled]) -> tuple[list[Flag], Counter[Any], dict[Any, M
     """Flags, dead letters and the last value of every minute."""
     deciding = decider(timeline_of((20, LENIENT), (90, STRICT)))
     answers = [deciding.decide(one) for one in polls if len(one)]
-    flags = sorted((flag for answer in answers for flag in answer.flags), key=lambda flag: flag.offset)
+    flags = sorted((one.flag for answer in answers for one in answer.flags), key=lambda flag: flag.offset)
     dead = Counter((letter.offset, letter.reason) for answer in answers for letter in answer.dead)
     return flags, dead, {minute.minute: minute for answer in answers for minute in answer.minutes}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from consumer.sink import FlagSink
 from fraud.errors import PolicyError, StoreError
 from fraud.policy import encode
 from storage.logs.log import FLAGS, POLICIES
@@ -116,9 +117,10 @@ def test_nothing_is_committed_while_the_store_is_down(tmp_path: Path, uninterrup
     road = Road(tmp_path / "down")
     send_all(road)
     loop = road.consumer(records=count_all())
-    loop.store = _DownFor(road.store, tries=2)
+    away = _DownFor(road.store, tries=2)
+    loop.sink = FlagSink(away, road.log.publisher())
     committed = []
-    loop.store.on_try = lambda: committed.append([loop.reader.committed(partition) for partition in range(2)])
+    away.on_try = lambda: committed.append([loop.reader.committed(partition) for partition in range(2)])
     loop.stopping = _NoWaiting()
 
     loop.run()
@@ -130,19 +132,29 @@ def test_nothing_is_committed_while_the_store_is_down(tmp_path: Path, uninterrup
 
 def test_an_unencodable_flag_becomes_a_dead_letter_and_its_neighbours_are_stored(tmp_path: Path) -> None:
     road = Road(tmp_path)
-    road.policy()
+    road.policy(RULES.replace("EUR: 100", "EUR: 100, JPY: 100"))
+    more_than_stores_can_sum = 950_000_000_000_000.0
     sent = road.send(
-        [transaction(transaction_id=f"t-{number}", amount=500.0, after=number * 1_000) for number in range(5)],
+        [
+            transaction(transaction_id="t-0", amount=500.0),
+            transaction(transaction_id="t-1", amount=more_than_stores_can_sum, currency="JPY", after=1_000),
+            transaction(transaction_id="t-2", amount=500.0, after=2_000),
+        ],
         seconds=1_000,
     )
-    loop = road.consumer(records=sent)
-    loop.store = _CannotEncode(road.store, "t-3")
 
-    loop.run()
-    loop.close()
+    road.consume(records=sent)
 
-    assert len(road.flags()) == 4
+    assert {flag["transaction"]["transaction_id"] for flag in road.flags()} == {"t-0", "t-2"}
     assert [letter["reason"] for letter in road.dead()] == ["unencodable"]
+    minutes = road.minutes()
+    dead = [minute["dead"] for minute in minutes if minute["dead"]]
+    assert {name: sum(minute[name] for minute in minutes) for name in ("seen", "decided", "flagged")} == {
+        "seen": 3,
+        "decided": 2,
+        "flagged": 2,
+    }
+    assert dead == [{"unencodable": 1}]
 
 
 def test_a_policy_of_another_engine_ends_the_consumer_before_the_first_payment_it_rules(tmp_path: Path) -> None:
@@ -210,12 +222,12 @@ class _DownFor:
         self._store, self._tries = store, tries
         self.on_try: Any = None
 
-    def store(self, flags: Any, minutes: Any) -> Any:
+    def store(self, flags: Any, minutes: Any) -> None:
         self.on_try()
         if self._tries:
             self._tries -= 1
             raise StoreError("away")
-        return self._store.store(flags, minutes)
+        self._store.store(flags, minutes)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -226,21 +238,6 @@ class _NoWaiting(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         return False
-
-
-class _CannotEncode:
-    """A store that refuses the flag of one transaction."""
-
-    def __init__(self, store: Any, transaction_id: str) -> None:
-        self._store, self._refused = store, transaction_id
-
-    def store(self, flags: Any, minutes: Any) -> list[str]:
-        good = [flag for flag in flags if flag.transaction.transaction_id != self._refused]
-        bad = [flag.id for flag in flags if flag.transaction.transaction_id == self._refused]
-        return [*bad, *self._store.store(good, minutes)]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 def test_a_shadow_rule_is_counted_where_nothing_else_fires_and_flags_nothing(tmp_path: Path) -> None:

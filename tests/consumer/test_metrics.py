@@ -46,7 +46,7 @@ def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
 
 
 def flag_with(severity: str) -> Any:
-    return SimpleNamespace(severity=severity)
+    return SimpleNamespace(flag=SimpleNamespace(severity=severity))
 
 
 def dead(reason: Reason) -> DeadLetter:

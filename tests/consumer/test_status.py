@@ -14,6 +14,7 @@ from consumer.heartbeat import EVERY, HeartbeatChore
 from consumer.loop import Loop
 from consumer.metrics import Metrics
 from consumer.restoring import Restored
+from consumer.sink import FlagSink
 from consumer.status import RATE_SPAN, Status
 from fraud.errors import StoreError
 from storage.flags.flag_store import Heartbeat
@@ -82,7 +83,8 @@ def test_quantiles_are_of_polls_that_held_records(status: Status, clock: Clock) 
 
 def test_latency_is_that_of_payments_which_came_while_the_consumer_was_there(status: Status, clock: Clock) -> None:
     before, after = (
-        SimpleNamespace(received_at=clock.now() + timedelta(seconds=at), severity="low", hits=()) for at in (-9, 1)
+        SimpleNamespace(flag=SimpleNamespace(received_at=clock.now() + timedelta(seconds=at), severity="low"))
+        for at in (-9, 1)
     )
     clock.seconds += 1.5
 
@@ -125,7 +127,8 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
 
 
 def beat_of(loop: Loop) -> Heartbeat:
-    (heartbeat,) = loop.store.heartbeats()
+    assert isinstance(loop.sink, FlagSink)
+    (heartbeat,) = loop.sink.flags.heartbeats()
     return heartbeat
 
 

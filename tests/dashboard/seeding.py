@@ -7,6 +7,7 @@ from typing import Any
 from fraud.decision import Flag, Hit, flag_id
 from fraud.schema import Channel, Kind, Transaction
 from storage.flags.flag_store import FlagStore, Heartbeat, Minute
+from tests.storage.flags.flag_builders import put
 
 LOG = "log-one"
 POLICY = {"hash": "5f0c1d2e3a4b", "model": None, "effective_at": "2026-03-02T12:00:00Z", "rules": 5}
@@ -125,5 +126,5 @@ def now() -> datetime:
 
 def fill(store: FlagStore, flags: Sequence[Flag], minutes: Sequence[Minute] = ()) -> None:
     """Store them; every one must be taken."""
-    refused = store.store(flags, minutes)
+    refused = put(store, flags, minutes)
     assert refused == []

@@ -8,6 +8,7 @@ from dashboard import csv_export, queries
 from storage.flags.flag_store import FlagFilter, TimeField
 from storage.flags.sql_store import SqlStore
 from tests.dashboard.seeding import flag, high_amount
+from tests.storage.flags.flag_builders import put
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 EVERYTHING = FlagFilter(since=NOON - timedelta(days=1), until=NOON + timedelta(days=1))
@@ -22,7 +23,7 @@ def store(tmp_path):
 
 
 def stored(store, *flags):
-    assert store.store(flags, []) == []
+    assert put(store, flags, []) == []
     return store.flags(EVERYTHING, 1_000)
 
 

@@ -8,6 +8,7 @@ from dashboard.periods import period
 from storage.flags.flag_store import TimeField
 from storage.flags.sql_store import SqlStore
 from tests.dashboard.seeding import flag, high_amount
+from tests.storage.flags.flag_builders import put
 
 NOW = datetime(2026, 3, 2, 12, 30, 30, tzinfo=UTC)
 ASKED = Asked()
@@ -27,39 +28,39 @@ def taken(store, wanted=WANTED, limit=snapshot.ROWS):
 
 
 def test_later_flags_are_counted_and_not_shown(store):
-    store.store([flag(number, NOW) for number in range(3)], [])
+    put(store, [flag(number, NOW) for number in range(3)], [])
     kept = taken(store)
 
-    store.store([flag(9, NOW + timedelta(seconds=5))], [])
+    put(store, [flag(9, NOW + timedelta(seconds=5))], [])
 
     assert snapshot.newer(kept, WANTED, store.flag_count) == 1
     assert kept.total == 3
 
 
 def test_a_flag_that_comes_late_with_an_older_time_counts_as_new(store):
-    store.store([flag(1, NOW)], [])
+    put(store, [flag(1, NOW)], [])
     kept = taken(store)
 
-    store.store([flag(2, NOW - timedelta(minutes=20))], [])
+    put(store, [flag(2, NOW - timedelta(minutes=20))], [])
 
     assert snapshot.newer(kept, WANTED, store.flag_count) == 1
 
 
 def test_what_leaves_the_period_does_not_hide_what_is_new(store):
-    store.store([flag(1, NOW - timedelta(minutes=59)), flag(2, NOW)], [])
+    put(store, [flag(1, NOW - timedelta(minutes=59)), flag(2, NOW)], [])
     kept = taken(store)
     later = NOW + timedelta(minutes=10)
 
-    store.store([flag(3, later)], [])
+    put(store, [flag(3, later)], [])
 
     assert snapshot.newer(kept, ASKED.within(period("1h", later)), store.flag_count) == 1
 
 
 def test_the_bounds_find_the_same_flags_again_for_the_csv(store):
-    store.store([flag(number, NOW - timedelta(milliseconds=number)) for number in range(5)], [])
+    put(store, [flag(number, NOW - timedelta(milliseconds=number)) for number in range(5)], [])
     kept = taken(store, limit=2)
 
-    store.store([flag(9, NOW + timedelta(seconds=5))], [])
+    put(store, [flag(9, NOW + timedelta(seconds=5))], [])
 
     assert (len(kept.rows), kept.total) == (2, 5)
     assert store.flag_count(kept.wanted) == 5
@@ -68,7 +69,7 @@ def test_the_bounds_find_the_same_flags_again_for_the_csv(store):
 def test_an_empty_snapshot_counts_whatever_comes(store):
     kept = taken(store)
 
-    store.store([flag(1, NOW)], [])
+    put(store, [flag(1, NOW)], [])
 
     assert (kept.rows, kept.total) == ((), 0)
     assert snapshot.newer(kept, WANTED, store.flag_count) == 1
@@ -88,7 +89,7 @@ def test_a_label_names_one_flag_and_grows_when_it_must():
 def test_rows_say_why_with_the_gravest_reason_first(store):
     mild, grave = high_amount(5.0, severity="low"), high_amount(9_000.0, severity="critical")
     hits = (mild, grave, high_amount(1.0, mode="shadow"))
-    store.store([flag(1, NOW, hits=hits, score=381_500, currency="JPY", amount=9_000.0, user_id="u-x")], [])
+    put(store, [flag(1, NOW, hits=hits, score=381_500, currency="JPY", amount=9_000.0, user_id="u-x")], [])
 
     row = table.rows(taken(store)).iloc[0]
 
@@ -101,7 +102,7 @@ def test_rows_say_why_with_the_gravest_reason_first(store):
 
 
 def test_the_table_shows_the_clock_that_was_asked_for(store):
-    store.store([flag(1, NOW, event_time=NOW - timedelta(minutes=7))], [])
+    put(store, [flag(1, NOW, event_time=NOW - timedelta(minutes=7))], [])
     wanted = Asked(clock=TimeField.EVENT_TIME).within(period("1h", NOW))
 
     assert table.rows(taken(store, wanted))["time"].tolist() == [NOW - timedelta(minutes=7)]
@@ -109,7 +110,7 @@ def test_the_table_shows_the_clock_that_was_asked_for(store):
 
 
 def test_a_flag_by_score_alone_and_one_without_a_model_say_so(store):
-    store.store([flag(1, NOW, hits=(), score=990_000), flag(2, NOW - timedelta(seconds=1), score=None)], [])
+    put(store, [flag(1, NOW, hits=(), score=990_000), flag(2, NOW - timedelta(seconds=1), score=None)], [])
     by_score, by_rules = taken(store).rows
 
     assert table.why(by_score) == "score alone"
@@ -118,7 +119,7 @@ def test_a_flag_by_score_alone_and_one_without_a_model_say_so(store):
 
 
 def test_features_come_with_their_meaning_and_absent_ones_say_so(store):
-    store.store([flag(1, NOW)], [])
+    put(store, [flag(1, NOW)], [])
 
     features = table.features_of(taken(store).rows[0]).set_index("feature")
 
@@ -132,7 +133,7 @@ def test_the_users_payments_before_are_newest_first_and_in_words(store):
         {"event_time": NOW - timedelta(hours=hours), "amount": 3.5, "currency": "KWD", "declined": hours == 1}
         for hours in (2, 1)
     ]
-    store.store([flag(1, NOW, context=tuple(remembered))], [])
+    put(store, [flag(1, NOW, context=tuple(remembered))], [])
 
     recent = table.recent_payments(taken(store).rows[0])
 

@@ -11,6 +11,7 @@ from producer.watching import Watch
 from storage.flags.flag_store import Minute
 from storage.flags.stores import open_store
 from tests.builders import transaction
+from tests.storage.flags.flag_builders import put
 
 LOG, GROUP = "log-1", "fraud"
 
@@ -78,7 +79,7 @@ def acknowledged(watch, now, count):
 def test_everything_accounted_for_and_every_flag_timed(store, now):
     watch = Watch(store, LOG, GROUP)
     acknowledged(watch, now, 10)
-    store.store([flag(now, 3), flag(now, 7)], [minute(now, flagged=2, duplicates=1, dead={"schema": 1})])
+    put(store, [flag(now, 3), flag(now, 7)], [minute(now, flagged=2, duplicates=1, dead={"schema": 1})])
     watch.start()
 
     measured = watch.finish()
@@ -104,7 +105,7 @@ def test_everything_accounted_for_and_every_flag_timed(store, now):
 def test_what_is_missing_is_said(store, now, counted, lost, missing):
     watch = Watch(store, LOG, GROUP)
     acknowledged(watch, now, 10)
-    store.store([flag(now, 3)], [minute(now, **counted)])
+    put(store, [flag(now, 3)], [minute(now, **counted)])
     watch.start()
 
     measured = watch.finish(is_stopped=lambda: True)
@@ -125,7 +126,7 @@ def test_nothing_sent_is_nothing_lost(store):
 def test_flags_of_others_are_not_timed(store, now):
     watch = Watch(store, LOG, GROUP)
     acknowledged(watch, now, 3)
-    store.store([flag(now - timedelta(seconds=1), 8)], [minute(now, seen=3, flagged=1)])
+    put(store, [flag(now - timedelta(seconds=1), 8)], [minute(now, seen=3, flagged=1)])
     watch.start()
 
     measured = watch.finish()

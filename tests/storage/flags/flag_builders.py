@@ -6,6 +6,7 @@ from typing import Any
 
 from fraud.decision import Flag, Hit, flag_id
 from fraud.schema import Transaction
+from storage.flags.documents import encode
 from storage.flags.flag_store import FlagFilter, FlagStore, Minute
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -62,6 +63,18 @@ def a_minute(up_to_offset: int, **what_matters: Any) -> Minute:
         "spend": {"EUR": 1_234, "JPY": 500},
     }
     return Minute(up_to_offset=up_to_offset, **{**fields, **what_matters})
+
+
+def put(store: FlagStore, flags: Sequence[Flag], minutes: Sequence[Minute]) -> list[str]:
+    """Store what can be encoded; the ids of the other flags."""
+    encoded, refused = [], []
+    for flag in flags:
+        try:
+            encoded.append(encode(flag))
+        except ValueError:
+            refused.append(flag.id)
+    store.store(encoded, minutes)
+    return refused
 
 
 def the_day(**what_matters: Any) -> FlagFilter:

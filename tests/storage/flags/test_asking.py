@@ -8,7 +8,7 @@ import pytest
 
 from fraud.decision import EPOCH, Severity
 from storage.flags.flag_store import FlagFilter, FlagStore, TimeField
-from tests.storage.flags.flag_builders import NOON, a_flag, a_minute, the_day
+from tests.storage.flags.flag_builders import NOON, a_flag, a_minute, put, the_day
 from tests.storage.flags.three_days import FLAGS, clock_of, found_by_hand
 
 
@@ -16,7 +16,7 @@ from tests.storage.flags.three_days import FLAGS, clock_of, found_by_hand
 def stocked(shared_store: FlagStore) -> FlagStore:
     """A store with FLAGS, stored in several calls."""
     for start in range(0, len(FLAGS), 50):
-        shared_store.store(FLAGS[start : start + 60], [])
+        put(shared_store, FLAGS[start : start + 60], [])
     return shared_store
 
 
@@ -156,7 +156,7 @@ def test_there_are_at_most_as_many_top_users_as_asked_for(stocked: FlagStore, li
 
 def test_texts_are_in_the_order_of_their_code_points(store: FlagStore):
     names = ["B", "a", "Ä", "-b", "b", "10", "9"]
-    store.store([a_flag(number, user_id=name, rules=[name]) for number, name in enumerate(names)], [])
+    put(store, [a_flag(number, user_id=name, rules=[name]) for number, name in enumerate(names)], [])
 
     assert store.top_users(the_day(), 10)["user_id"].tolist() == sorted(names)
     assert store.choices(the_day())["rules"] == sorted(names)
@@ -205,7 +205,7 @@ def test_a_period_holds_its_beginning_and_not_its_end(
 ):
     at = NOON + timedelta(minutes=3)
     other: dict[str, Any] = {"received_at": at} if clock is TimeField.RECEIVED_AT else {"event_time": at}
-    store.store([a_flag(0, **other)], [a_minute(0, minute=at)])
+    put(store, [a_flag(0, **other)], [a_minute(0, minute=at)])
 
     since, until = at + timedelta(milliseconds=since_ms), at + timedelta(milliseconds=until_ms)
 
@@ -216,7 +216,7 @@ def test_a_period_holds_its_beginning_and_not_its_end(
 
 
 def test_sums_of_amounts_are_exact(store: FlagStore):
-    store.store([a_flag(number, user_id="user", amount=0.1) for number in range(30)], [])
+    put(store, [a_flag(number, user_id="user", amount=0.1) for number in range(30)], [])
 
     assert store.flags_per_bucket(the_day(), 60)["amount"].tolist() == [3.0]
     assert store.top_users(the_day(), 1)["amount"].tolist() == [3.0]
@@ -224,7 +224,7 @@ def test_sums_of_amounts_are_exact(store: FlagStore):
 
 def test_amounts_beyond_64_bit_in_sum_stop_nothing(store: FlagStore):
     for number in range(30):
-        store.store([a_flag(number, user_id="user", amount=9e14)], [])
+        put(store, [a_flag(number, user_id="user", amount=9e14)], [])
 
     assert store.top_users(the_day(), 1)["amount"].tolist() == pytest.approx([30 * 9e14])
     assert store.flags_per_bucket(the_day(text="payment"), 60)["amount"].tolist() == pytest.approx([30 * 9e14])
@@ -258,6 +258,6 @@ def test_filled_tables_are_of_the_same_kind_as_empty_ones(store: FlagStore):
 
     empty = kinds()
 
-    store.store([a_flag(0)], [a_minute(0)])
+    put(store, [a_flag(0)], [a_minute(0)])
 
     assert kinds() == empty

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fraud.schema import Channel
-from storage.flags.documents import MAX_BYTES, MAX_DEPTH, decode, encode, encode_all, newest, plain, units
+from storage.flags.documents import MAX_BYTES, MAX_DEPTH, decode, distinct, encode, newest, plain, units
+from storage.logs.log import MAX_RECORD_BYTES
 from tests.storage.flags.flag_builders import NOON, a_flag, a_hit, a_minute
 
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -42,7 +43,7 @@ def test_a_document_comes_back_from_its_json(received_at: datetime, event_time: 
 
     encoded = encode(flag)
 
-    assert decode(encoded.json, "fraud") == encoded.document
+    assert decode(encoded.json.decode(), "fraud") == encoded.document
     assert encoded.document["event_time"] == event_time
     assert timedelta(0) <= received_at - encoded.document["received_at"] < timedelta(milliseconds=1)
     assert encoded.document["context"] == [{"value": value}]
@@ -98,19 +99,32 @@ def test_a_list_that_holds_itself_is_refused():
     endless: list[Any] = []
     endless.append(endless)
 
-    assert encode_all([a_flag(context=({"endless": endless},))]) == ([], [a_flag().id])
+    with pytest.raises(ValueError, match=r"."):
+        encode(a_flag(context=({"endless": endless},)))
 
 
-@pytest.mark.parametrize(
-    ("over", "kept"), [pytest.param(0, True, id="just the limit"), pytest.param(1, False, id="one byte over")]
-)
-def test_a_flag_has_a_limit_in_bytes(over: int, kept: bool):
-    empty = len(encode(a_flag(context=({"text": ""},))).json.encode())
-    flag = a_flag(context=({"text": "x" * (MAX_BYTES - empty + over)},))
+def test_a_flag_has_a_limit_in_bytes():
+    empty = len(encode(a_flag(context=({"text": ""},))).json)
+    room = MAX_BYTES - empty
 
-    encoded, refused = encode_all([flag])
+    assert len(encode(a_flag(context=({"text": "x" * room},))).json) == MAX_BYTES
+    with pytest.raises(ValueError, match="900001 bytes, at most 900000"):
+        encode(a_flag(context=({"text": "x" * (room + 1)},)))
 
-    assert (len(encoded) == 1, refused) == (kept, [] if kept else [flag.id])
+
+def test_a_flag_of_the_largest_size_fits_a_record_of_the_log():
+    longest_key = 4 * 128  # a user id in UTF-8
+
+    assert MAX_BYTES + longest_key <= MAX_RECORD_BYTES
+
+
+def test_of_flags_of_one_id_the_first_stays_in_one_order():
+    flags = [encode(a_flag(number, score=score)) for number, score in ((2, 1), (1, 1), (2, 2))]
+
+    kept = [(flag.flag.offset, flag.flag.score) for flag in distinct(flags)]
+
+    assert sorted(kept) == [(1, 1), (2, 1)]
+    assert distinct(reversed(flags[:2])) == distinct(flags[:2])
 
 
 @pytest.mark.parametrize(

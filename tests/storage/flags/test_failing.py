@@ -15,7 +15,7 @@ from storage.flags.sql_store import SqlStore
 from storage.flags.sql_tables import SCHEMA_VERSION
 from tests.services.server import free_port
 from tests.storage.flags.conftest import Place
-from tests.storage.flags.flag_builders import a_flag, a_minute, the_day
+from tests.storage.flags.flag_builders import a_flag, a_minute, put, the_day
 
 PASSWORD = "s3cret-wor(d"
 IN_URL = "s3cret-wor%28d"
@@ -28,7 +28,7 @@ SERVERS = pytest.mark.parametrize(
     indirect=True,
 )
 CALLS: dict[str, Callable[[FlagStore], Any]] = {
-    "storing": lambda store: store.store([a_flag(1)], [a_minute(1)]),
+    "storing": lambda store: put(store, [a_flag(1)], [a_minute(1)]),
     "reading": lambda store: store.flags(the_day(), 10),
     "counting": lambda store: store.flags_per_bucket(the_day(), 60),
     "preparing": lambda store: store.prepare(),
@@ -37,13 +37,13 @@ CALLS: dict[str, Callable[[FlagStore], Any]] = {
 
 def works(store: FlagStore) -> bool:
     """Store what was there and something new, and find both."""
-    store.store([a_flag(0), a_flag(1)], [a_minute(1)])
+    put(store, [a_flag(0), a_flag(1)], [a_minute(1)])
     return store.flag_count(the_day()) == 2 and len(store.flags(the_day(), 10)) == 2
 
 
 @SERVERS
 def test_a_server_that_crashed_fails_calls_and_keeps_what_was_stored(place: Place, store: FlagStore):
-    store.store([a_flag(0)], [a_minute(0)])
+    put(store, [a_flag(0)], [a_minute(0)])
 
     impatient = place.connect(1.0)
     place.server.kill()
@@ -63,7 +63,7 @@ def test_a_server_that_crashed_fails_calls_and_keeps_what_was_stored(place: Plac
 
 @SERVERS
 def test_a_server_that_restarted_unnoticed_fails_nothing(place: Place, store: FlagStore):
-    store.store([a_flag(0)], [])
+    put(store, [a_flag(0)], [])
 
     place.server.restart()
 
@@ -72,7 +72,7 @@ def test_a_server_that_restarted_unnoticed_fails_nothing(place: Place, store: Fl
 
 @SERVERS
 def test_a_frozen_server_fails_calls_in_time(place: Place, store: FlagStore):
-    store.store([a_flag(0)], [a_minute(0)])
+    put(store, [a_flag(0)], [a_minute(0)])
 
     impatient = place.connect(1.0)
     assert impatient.flag_count(the_day()) == 1  # so that its connections are open
@@ -148,12 +148,12 @@ def test_no_url_can_make_mongodb_acknowledge_before_it_is_durable():
 def test_a_locked_sqlite_file_fails_calls_in_time(tmp_path: Path):
     store = SqlStore(f"sqlite:///{tmp_path}/flags.db", 0.2)
     store.prepare()
-    store.store([a_flag(0)], [a_minute(0)])
+    put(store, [a_flag(0)], [a_minute(0)])
 
     with sqlite3.connect(tmp_path / "flags.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another process is writing"):
-            store.store([a_flag(1)], [])
+            put(store, [a_flag(1)], [])
         assert store.flag_count(the_day()) == 1
         other.execute("ROLLBACK")
 

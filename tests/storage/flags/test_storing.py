@@ -9,7 +9,7 @@ import pytest
 from fraud.schema import User
 from storage.flags.flag_store import FlagStore, Heartbeat, Minute
 from tests.storage.flags.conftest import Place
-from tests.storage.flags.flag_builders import NOON, a_flag, a_minute, flagged_by_counts, the_day
+from tests.storage.flags.flag_builders import NOON, a_flag, a_minute, flagged_by_counts, put, the_day
 
 
 def stored(store: FlagStore) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def test_a_flag_comes_back_whole(store: FlagStore):
         event_time=event_time, amount=812.1, city="Liège", context=({"seconds": 2**62, "share": 0.1, "new": True},)
     )
 
-    refused = store.store([flag], [])
+    refused = put(store, [flag], [])
 
     document = store.flag(flag.id)
     assert refused == []
@@ -74,7 +74,7 @@ def test_a_flag_comes_back_whole(store: FlagStore):
 def test_the_payment_keeps_the_offset_of_its_own_clock(store: FlagStore):
     brussels = datetime.fromisoformat("2026-03-02T13:00:00+01:00")
 
-    store.store([a_flag(event_time=brussels)], [])
+    put(store, [a_flag(event_time=brussels)], [])
 
     [document] = stored(store)
     assert document["event_time"] == NOON
@@ -92,17 +92,17 @@ def test_the_payment_keeps_the_offset_of_its_own_clock(store: FlagStore):
 )
 def test_flags_are_stored_and_counted_once(store: FlagStore, calls: Sequence[Sequence[int]]):
     for numbers in calls:
-        store.store([a_flag(number) for number in numbers], [])
+        put(store, [a_flag(number) for number in numbers], [])
 
     assert [flag["offset"] for flag in sorted(stored(store), key=lambda flag: flag["offset"])] == [0, 1, 2]
     assert flagged_by_counts(store) == (3, 3, 3)
 
 
 def test_a_stored_flag_is_never_overwritten(place: Place, store: FlagStore):
-    store.store([a_flag(0, severity="low")], [])
+    put(store, [a_flag(0, severity="low")], [])
     place.give_verdict(a_flag(0).id, "fraud")
 
-    store.store([a_flag(0, severity="high"), a_flag(1)], [])
+    put(store, [a_flag(0, severity="high"), a_flag(1)], [])
 
     replayed = store.flag(a_flag(0).id)
     assert replayed is not None
@@ -111,7 +111,7 @@ def test_a_stored_flag_is_never_overwritten(place: Place, store: FlagStore):
     assert store.flags_per_bucket(the_day(), 60)["severity"].tolist() == ["low", "medium"]
 
 
-def test_flags_that_cannot_be_encoded_are_returned_and_their_neighbours_stored(store: FlagStore):
+def test_flags_that_cannot_be_encoded_are_known_before_their_neighbours_are_stored(store: FlagStore):
     unencodable = [
         a_flag(10, context=({"too": "x" * (1 << 20)},)),
         a_flag(11, merchant_name="half a pair \ud800"),
@@ -122,7 +122,7 @@ def test_flags_that_cannot_be_encoded_are_returned_and_their_neighbours_stored(s
         a_flag(16, features={"amount": float("inf")}, amount=float("inf")),
     ]
 
-    refused = store.store([a_flag(0), *unencodable, a_flag(1)], [a_minute(1)])
+    refused = put(store, [a_flag(0), *unencodable, a_flag(1)], [a_minute(1)])
 
     assert sorted(refused) == sorted(flag.id for flag in unencodable)
     assert sorted(flag["offset"] for flag in stored(store)) == [0, 1]
@@ -138,7 +138,7 @@ def test_what_only_looks_odd_is_stored(store: FlagStore):
         context=({"$a.b": -(2**63)}, {"nan": float("nan")}),
     )
 
-    assert store.store([odd], []) == []
+    assert put(store, [odd], []) == []
 
     [document] = stored(store)
     assert document["user_id"] == "nul\0inside"
@@ -163,7 +163,7 @@ def test_a_minute_is_replaced_by_higher_offsets_only(store: FlagStore, offsets: 
     minutes = [a_minute(offset, dead={f"number-{number}": 1}) for number, offset in enumerate(offsets)]
 
     for call in [minutes] if at_once else [[minute] for minute in minutes]:
-        store.store([], call)
+        put(store, [], call)
 
     [row] = store.minutes(NOON, NOON + timedelta(minutes=1)).to_dict("records")
     assert (row["up_to_offset"], row["dead"]) == (offsets[kept], {f"number-{kept}": 1})
@@ -179,7 +179,7 @@ def test_minutes_of_other_logs_groups_partitions_and_times_stand_beside_each_oth
         {"minute": NOON + timedelta(minutes=2)},
     ]
 
-    store.store([], [a_minute(number, **other) for number, other in enumerate(others)])
+    put(store, [], [a_minute(number, **other) for number, other in enumerate(others)])
 
     found = store.minutes(NOON, NOON + timedelta(minutes=2))
     assert sorted(found["up_to_offset"]) == [0, 1, 2, 3, 4]
@@ -197,7 +197,7 @@ def test_a_minute_comes_back_whole(store: FlagStore):
     }
     minute = a_minute(2**40, before_policy=2**41, **numbers)
 
-    store.store([], [minute])
+    put(store, [], [minute])
 
     [row] = store.minutes(NOON, NOON + timedelta(minutes=1)).to_dict("records")
     assert Minute(**{str(name): value for name, value in row.items()}) == minute
@@ -230,7 +230,7 @@ def test_users_are_put_and_put_again(store: FlagStore):
 
 
 def test_existing_knows_which_flags_are_stored(store: FlagStore):
-    store.store([a_flag(0), a_flag(1)], [])
+    put(store, [a_flag(0), a_flag(1)], [])
 
     asked = [a_flag(0).id, a_flag(2).id, *(f"{number:032x}" for number in range(12_000)), a_flag(1).id]
     assert store.existing(asked) == {a_flag(0).id, a_flag(1).id}
@@ -239,7 +239,7 @@ def test_existing_knows_which_flags_are_stored(store: FlagStore):
 
 
 def test_preparing_again_changes_nothing_and_a_prepared_store_has_no_problems(place: Place, store: FlagStore):
-    store.store([a_flag(0)], [])
+    put(store, [a_flag(0)], [])
 
     store.prepare()
 
@@ -248,7 +248,7 @@ def test_preparing_again_changes_nothing_and_a_prepared_store_has_no_problems(pl
 
 
 def test_stored_flags_are_seen_through_another_connection(place: Place, store: FlagStore):
-    store.store([a_flag(0)], [a_minute(0)])
+    put(store, [a_flag(0)], [a_minute(0)])
 
     other = place.connect()
 

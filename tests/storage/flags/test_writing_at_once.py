@@ -9,7 +9,7 @@ from functools import partial
 from fraud.decision import Flag
 from storage.flags.flag_store import FlagStore
 from tests.storage.flags.conftest import Place
-from tests.storage.flags.flag_builders import NOON, a_flag, a_minute, flagged_by_counts, the_day
+from tests.storage.flags.flag_builders import NOON, a_flag, a_minute, flagged_by_counts, put, the_day
 
 
 def at_once(*calls: Callable[[], None]) -> None:
@@ -30,7 +30,7 @@ def test_writers_that_store_the_same_at_once_leave_one_each(place: Place, store:
         start.wait()
         for offset in range(last, last + 3):
             minutes = [a_minute(offset, minute=NOON + timedelta(minutes=number)) for number in range(5)]
-            refused.extend(writer.store(order, minutes))
+            refused.extend(put(writer, order, minutes))
 
     at_once(
         *[partial(write, writer, order, last) for last, (writer, order) in enumerate(zip(writers, orders, strict=True))]
@@ -51,7 +51,7 @@ def test_of_minutes_that_several_write_first_at_once_the_newest_stay(place: Plac
     def write(writer: FlagStore, offset: int) -> None:
         writer.flag_count(the_day())  # connects
         start.wait()
-        writer.store([], [a_minute(offset, minute=moment) for moment in moments])
+        put(writer, [], [a_minute(offset, minute=moment) for moment in moments])
 
     at_once(*[partial(write, writer, offset) for offset, writer in enumerate(writers)])
 

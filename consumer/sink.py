@@ -1,0 +1,63 @@
+"""Where decisions go: the protocol that the loop drives, and the sink of the consumer, which keeps flags and tells of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from consumer.deciding import Answer
+from storage.flags.flag_store import FlagStore
+from storage.logs.log import DEAD_LETTERS, FLAGS, Publisher
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Sink(Protocol):
+    """What becomes of every poll, in two steps. Both may be repeated with the same answer."""
+
+    def store(self, answer: Answer) -> None:
+        """Make durable what the answer holds. Raises StoreError when that did not work: the loop pauses and tries again."""
+        ...
+
+    def publish(self, answer: Answer) -> Mapping[int, int]:
+        """Tell others and wait until it is acknowledged; the offsets, by partition, that may be committed now. Raises LogError."""
+        ...
+
+    def let_go(self, partition: int) -> None:
+        """The partition went to somebody else: forget what is not durable of it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything held open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSink:
+    """Flags and minute counters into the store, then flags and dead letters onto their topics."""
+
+    flags: FlagStore
+    publisher: Publisher
+
+    def store(self, answer: Answer) -> None:
+        """Insert flags by id and replace minutes by whole values."""
+        self.flags.store(answer.flags, answer.minutes)
+
+    def publish(self, answer: Answer) -> Mapping[int, int]:
+        """At least once; readers recognise repeats by flag id and by topic-partition-offset."""
+        for encoded in answer.flags:
+            self.publisher.send(FLAGS, encoded.flag.user_id.encode(), encoded.json)
+        for letter in answer.dead:
+            key = f"{letter.topic}-{letter.partition}-{letter.offset}"
+            self.publisher.send(DEAD_LETTERS, key.encode(), _ENCODER.encode(letter))
+        if answer.flags or answer.dead:
+            self.publisher.flush()
+        return answer.next_offsets
+
+    def let_go(self, partition: int) -> None:
+        """Nothing is held between two polls."""
+
+    def close(self) -> None:
+        """Let go of the publisher; the store is its opener's."""
+        self.publisher.close()
