@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from fraud.kernels import kernel
 
 _RUN = re.compile(r"(?<![0-9])[0-9]{12,19}(?![0-9])")
 _GROUPS = re.compile(  # looked for at every place: what stands before or after a card number may be digits, too
@@ -125,7 +126,7 @@ def _only_sixteen(digits: str) -> bool:
     return digits[0] == "2" or (digits[0] == "5" and digits[1] in "12345")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _suspects(text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:  # pragma: no cover
     """One pass over all messages: a run counts digits, and goes on over one space or dash between digits.
 

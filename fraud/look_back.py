@@ -4,10 +4,10 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from fraud.batch import Mark
 from fraud.columns import Bools, Ints
+from fraud.kernels import kernel
 from fraud.ring import (
     AMOUNT,
     BITS,
@@ -77,7 +77,7 @@ _SETS: Final = 16_384
 _UNKNOWN: Final = -9_999
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     memory: Memory,
     index: int,
@@ -187,7 +187,7 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
         out[HOUR_SAME] = hours[out[HOUR_OF_DAY]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place_hours(hot: Rows, start: int, end: int, zone: int, hours: Ints) -> int:  # pragma: no cover
     """Count the local hours of the remote payments in rows start to end under one UTC offset; how many there were."""
     placed = 0
@@ -198,7 +198,7 @@ def _place_hours(hot: Rows, start: int, end: int, zone: int, hours: Ints) -> int
     return placed
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _close(
     out: Ints, span: int, count: int, declined: int, spent: int, spends: int, largest: int
 ) -> None:  # pragma: no cover
@@ -209,7 +209,7 @@ def _close(
     out[LARGEST + span] = largest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_time(scratch: Rows, which: int, generation: int, value: int) -> int:  # pragma: no cover
     """1 when this value was not yet counted for this payment. A set whose slots are void once the generation moves on."""
     mask = np.uint64(_SETS - 1)
@@ -223,7 +223,7 @@ def _first_time(scratch: Rows, which: int, generation: int, value: int) -> int: 
     return 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _metres(place: int, latitude: int, longitude: int) -> int:  # pragma: no cover
     """Great-circle distance by the haversine formula, in whole metres (0.001 km)."""
     east = np.int64(np.int32(place & 0xFFFFFFFF))

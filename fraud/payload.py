@@ -5,12 +5,12 @@ Computed from columns, so that a payment read from the wire and from Parquet has
 """
 
 import numpy as np
-from numba import njit
 
 from fraud.columns import Floats, Hashes, Ints
+from fraud.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def payloads(  # pragma: no cover
     amount: Floats,
     currency: Ints,

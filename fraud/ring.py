@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from fraud.columns import Hashes, Ints
+from fraud.kernels import kernel
 
 Rows = npt.NDArray[np.int64]
 """Payments as remembered, shape (n, WIDTH); hashes are kept bit for bit."""
@@ -137,13 +137,13 @@ def _power_of_two(at_least: int) -> int:
     return 1 << max(4, (at_least - 1).bit_length())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def packed(country: int) -> int:  # pragma: no cover
     """Two letters (256 * first + second) as one of 676 and above 0; 0 stays 0."""
     return 0 if country == 0 else ((country >> 8) - 65) * 26 + (country & 0xFF) - 64
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def find(table: Ints, hashes: Hashes, user: np.uint64) -> int:  # pragma: no cover
     """Index of a user, -1 when unknown. Linear probing from the hash's own low bits: xxh3 mixes well."""
     mask = np.uint64(len(table) - 1)
@@ -156,7 +156,7 @@ def find(table: Ints, hashes: Hashes, user: np.uint64) -> int:  # pragma: no cov
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_user(memory: Memory, user: np.uint64, capacity: int) -> int:  # pragma: no cover
     """Enter a user with an empty block; the caller has made sure of the room."""
     index: int = memory.used[USERS]
@@ -176,7 +176,7 @@ def add_user(memory: Memory, user: np.uint64, capacity: int) -> int:  # pragma: 
     return index
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def has_room(memory: Memory, index: int) -> bool:  # pragma: no cover
     """Whether one more payment of this user (-1: a new one) surely fits."""
     if index < 0:
@@ -187,7 +187,7 @@ def has_room(memory: Memory, index: int) -> bool:  # pragma: no cover
     return bool(memory.used[ARENA] + 2 * user[CAPACITY] <= len(memory.hot))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def evict(memory: Memory, index: int, row: int, keep: bool) -> None:  # pragma: no cover
     """Take the oldest payment out of a ring, keeping a copy for the contexts of this batch."""
     user = memory.users[index]
@@ -204,7 +204,7 @@ def evict(memory: Memory, index: int, row: int, keep: bool) -> None:  # pragma: 
         user[HEAD] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def open_slot(memory: Memory, index: int, position: int) -> int:  # pragma: no cover
     """Make place for one row before `position` of a ring; returns the arena row to write."""
     user = memory.users[index]
@@ -228,7 +228,7 @@ def open_slot(memory: Memory, index: int, position: int) -> int:  # pragma: no c
     return first + position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _visible_lengths(users: Ints, hot: Rows, order: Ints, horizon: int) -> Ints:  # pragma: no cover
     """Trim every ring to what is visible; its new length, in the given order of users."""
     lengths = np.empty(len(order), np.int64)
@@ -241,7 +241,7 @@ def _visible_lengths(users: Ints, hot: Rows, order: Ints, horizon: int) -> Ints:
     return lengths
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gathered(users: Ints, hot: Rows, cold: Rows, kept: Ints, lengths: Ints) -> Rows:  # pragma: no cover
     rows = np.empty((lengths.sum(), WIDTH), np.int64)
     at = 0
@@ -253,7 +253,7 @@ def _gathered(users: Ints, hot: Rows, cold: Rows, kept: Ints, lengths: Ints) -> 
     return rows
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _capacities(lengths: Ints) -> Ints:  # pragma: no cover
     """The block each ring gets: the power of two that leaves it room to grow, never over twice the cap."""
     capacities = np.empty(len(lengths), np.int64)
@@ -265,7 +265,7 @@ def _capacities(lengths: Ints) -> Ints:  # pragma: no cover
     return capacities
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill(
     memory: Memory, hashes: Hashes, lengths: Ints, dropped: Ints, rows: Rows, capacities: Ints
 ) -> None:  # pragma: no cover

@@ -6,10 +6,10 @@ when memory was freed, how the log was cut into batches, or on which thread a us
 """
 
 import numpy as np
-from numba import njit
 
 from fraud.batch import Mark
 from fraud.columns import Bools, Hashes, Ints
+from fraud.kernels import kernel
 from fraud.look_back import look_back
 from fraud.ring import (
     AMOUNT,
@@ -55,7 +55,7 @@ ROOM, EVICTED_ROOM = -1, -2
 """Why a pass stopped."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def advance(  # noqa: C901, PLR0915 - one loop, its invariant above it
     memory: Memory,
     rows: Ints,
@@ -160,7 +160,7 @@ def advance(  # noqa: C901, PLR0915 - one loop, its invariant above it
     return len(rows), 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _touch(memory: Memory, user: np.uint64) -> int:  # pragma: no cover
     """Read a ring in no order that anybody waits for, so that fetches of several users' memory overlap: a sixth less time."""
     index = find(memory.table, memory.hashes, user)
@@ -172,7 +172,7 @@ def _touch(memory: Memory, user: np.uint64) -> int:  # pragma: no cover
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _position(hot: Rows, first: int, length: int, time: int) -> int:  # pragma: no cover
     """After the last payment with event_time <= time: arrival breaks ties."""
     position = length

@@ -7,11 +7,12 @@ trained on are folded in, so the thresholds are raw values and nothing is binned
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from fraud.columns import Floats
+from fraud.kernels import kernel
 from models.tail_bins import TailBins
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _flat(tree: npt.NDArray[Any], root: int, bins: TailBins) -> Nodes:
 
 
 # Node and column numbers are unsigned all the way: a signed index costs numba a test for counting from the end, at every step.
-@numba.njit(nogil=True, cache=True, inline="always")
+@njit(nogil=True, cache=True, inline="always")
 def _child(nodes: Nodes, node: np.uint64, matrix: Floats, row: np.uint64) -> np.uint64:
     """The next node. Arithmetic, no branch: a processor cannot foresee the answer of a useful split."""
     look = np.uint64(nodes[node].look)
@@ -111,7 +112,7 @@ def _child(nodes: Nodes, node: np.uint64, matrix: Floats, row: np.uint64) -> np.
     return np.uint64(nodes[node].left) + np.uint64(goes_right)
 
 
-@numba.njit(nogil=True, cache=True)
+@kernel
 def _add_leaves(matrix: Floats, roots: npt.NDArray[np.uint32], nodes: Nodes, values: Floats, out: Floats) -> None:
     """Add each tree's leaf to `out`, shape (rows,).
 
