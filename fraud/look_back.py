@@ -20,8 +20,6 @@ from fraud.ring import (
     EVENT_TIME,
     HEAD,
     HOT,
-    HOUR_AT,
-    HOUR_MASK,
     LENGTH,
     MCC_AT,
     MCC_MASK,
@@ -75,6 +73,9 @@ _EARTH_RADIUS: Final = 6_371_008.8
 """Mean radius in metres (IUGG)."""
 _SETS: Final = 16_384
 _UNKNOWN: Final = -9_999
+_HAS_HOUR: Final = _CARD_PRESENT | _REMOTE
+_ANY_DAY: Final = 64 * DAY
+"""Keeps a difference of moments within the window positive, so that it can be divided without a sign."""
 
 
 @kernel
@@ -102,7 +103,7 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
 
     Invariant: sums hold exactly the payments scanned so far with event_time <= t, and every window whose span is not
     longer than the age of the one at hand is already closed (written to `out`). Remote payments take the zone of the
-    card-present one before them, so those from the row at hand up to `without_zone` have no hour yet.
+    card-present one before them, so `hour_known` and `hour_same` hold those since the last card-present one scanned.
     """
     hot, cold = memory.hot, memory.cold
     packed_country = packed(country)
@@ -110,56 +111,53 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     out[:] = 0
     place = (latitude << 32) | (longitude & 0xFFFFFFFF)
     travels = (marks & _PHYSICAL) != 0 and not ((marks & _HAS_MCC) != 0 and moving[mcc])
-    known_offset = utc_offset if (marks & _CARD_PRESENT) != 0 else _UNKNOWN
-    hours = scratch[0]
-    hours[:24] = 0
+    last = first + memory.users[index, LENGTH] - 1
+    zone = utc_offset if (marks & _CARD_PRESENT) != 0 else _last_zone(hot, first, last, time)
+    hour_begins = _hour_begin(time, zone)
     scratch[1, 0] += 1
     generation = scratch[1, 0]
     span = 0
     closes_at = SPANS[0]
     count = declined = spent = spends = largest = 0
     since_last = since_place = metres = oldest = -1
-    without_zone = first + memory.users[index, LENGTH]
-    seen_merchant = seen_device = seen_country = merchants = countries = hour_known = reused = 0
-    for row in range(first + memory.users[index, LENGTH] - 1, first - 1, -1):
+    seen_merchant = seen_device = seen_country = merchants = countries = reused = 0
+    hours = same_hours = hour_known = hour_same = zones = 0
+    for row in range(last, first - 1, -1):
         age = time - hot[row, EVENT_TIME]
         if np.uint64(hot[row, TRANSACTION]) == transaction:
             if age == 0:
                 out[STATUS] = DUPLICATE if np.uint64(cold[row, PAYLOAD - HOT]) == payload else CONFLICT
                 return
             reused = REUSED
-        if age < 0:
-            without_zone = row
         if age < 0 or age >= REACH:
             continue
         while age >= closes_at:
             _close(out, span, count, declined, spent, spends, largest)
             span += 1
             closes_at = SPANS[span]
+        # From here on sums take 0 or 1 times a value: which payments are of a kind is random, and a branch on it is mispredicted.
         bits = hot[row, BITS]
         oldest = age
-        if (bits & _ATTEMPT) != 0:
-            count += 1
-            declined += (bits & _DECLINED) // _DECLINED
-            if since_last < 0:
-                since_last = age
-        if (bits & _SPEND) != 0 and ((bits >> CURRENCY_AT) & CURRENCY_MASK) == currency:
-            spends += 1
-            spent += hot[row, AMOUNT]
-            largest = max(largest, hot[row, AMOUNT])
-        if (bits & _CARD_PRESENT) != 0:
-            zone = (bits >> ZONE_AT) - ZONE_ZERO
-            if known_offset == _UNKNOWN:
-                known_offset = zone
-            hours[((bits >> HOUR_AT) & HOUR_MASK) - 1] += 1
-            hour_known += 1 + _place_hours(hot, row + 1, without_zone, zone, hours)
-            without_zone = row
-        if (bits & _HAS_MERCHANT) != 0 and np.uint64(hot[row, MERCHANT]) == merchant:
-            seen_merchant = 1
-        if (bits & _HAS_DEVICE) != 0 and np.uint64(hot[row, DEVICE]) == device:
-            seen_device = 1
-        if (bits & _HAS_COUNTRY) != 0 and ((bits >> COUNTRY_AT) & COUNTRY_MASK) == packed_country:
-            seen_country = 1
+        attempt = bits & _ATTEMPT
+        count += attempt
+        declined += attempt * ((bits & _DECLINED) // _DECLINED)
+        if since_last < 0 and attempt != 0:
+            since_last = age
+        spend = ((bits & _SPEND) // _SPEND) * (((bits >> CURRENCY_AT) & CURRENCY_MASK) == currency)
+        spends += spend
+        spent += spend * hot[row, AMOUNT]
+        largest = max(largest, spend * hot[row, AMOUNT])
+        seen_merchant |= ((bits & _HAS_MERCHANT) != 0) & (np.uint64(hot[row, MERCHANT]) == merchant)
+        seen_device |= ((bits & _HAS_DEVICE) != 0) & (np.uint64(hot[row, DEVICE]) == device)
+        seen_country |= ((bits & _HAS_COUNTRY) != 0) & (((bits >> COUNTRY_AT) & COUNTRY_MASK) == packed_country)
+        # Hours as if every zone were the same; those of remote payments count once a card-present one before them is met.
+        hours += (bits & _HAS_HOUR) != 0
+        since_hour = np.uint64(_ANY_DAY - age + time - hour_begins + zone * MINUTE)
+        same_hours += ((bits & _HAS_HOUR) != 0) & (since_hour % np.uint64(DAY) < np.uint64(HOUR))
+        is_present = (bits & _CARD_PRESENT) != 0
+        hour_known = hours if is_present else hour_known
+        hour_same = same_hours if is_present else hour_same
+        zones |= is_present & ((bits >> ZONE_AT) - ZONE_ZERO != zone)
         if age < DAY:
             if (bits & _HAS_MERCHANT) != 0:
                 merchants += _first_time(scratch, 2, generation, hot[row, MERCHANT])
@@ -180,22 +178,48 @@ def look_back(  # noqa: C901, PLR0915 - one loop, its invariant above it
     out[SEEN_MERCHANT], out[SEEN_DEVICE], out[SEEN_COUNTRY] = seen_merchant, seen_device, seen_country
     out[MERCHANTS], out[COUNTRIES], out[HOUR_KNOWN] = merchants, countries, hour_known
     out[HOUR_OF_DAY] = out[WEEKDAY] = -1
-    if (marks & (_CARD_PRESENT | _REMOTE)) != 0 and known_offset != _UNKNOWN:
-        local = time + known_offset * MINUTE
+    if (marks & _HAS_HOUR) != 0 and zone != _UNKNOWN:
+        local = time + zone * MINUTE
         out[HOUR_OF_DAY] = (local // HOUR) % 24
         out[WEEKDAY] = (local // DAY + 3) % 7  # 1970-01-01 was a Thursday
-        out[HOUR_SAME] = hours[out[HOUR_OF_DAY]]
+        out[HOUR_SAME] = _hours_in_their_zones(hot, first, last, time, hour_begins) if zones else hour_same
 
 
 @kernel
-def _place_hours(hot: Rows, start: int, end: int, zone: int, hours: Ints) -> int:  # pragma: no cover
-    """Count the local hours of the remote payments in rows start to end under one UTC offset; how many there were."""
-    placed = 0
-    for row in range(start, end):
-        if (hot[row, BITS] & _REMOTE) != 0:
-            hours[((hot[row, EVENT_TIME] + zone * MINUTE) // HOUR) % 24] += 1
-            placed += 1
-    return placed
+def _last_zone(hot: Rows, first: int, last: int, time: int) -> int:  # pragma: no cover
+    """UTC offset of the last card-present payment in the window, minutes; _UNKNOWN without one."""
+    for row in range(last, first - 1, -1):
+        age = time - hot[row, EVENT_TIME]
+        if age >= REACH:
+            break
+        if age >= 0 and (hot[row, BITS] & _CARD_PRESENT) != 0:
+            zone: int = (hot[row, BITS] >> ZONE_AT) - ZONE_ZERO
+            return zone
+    return _UNKNOWN
+
+
+@kernel
+def _hours_in_their_zones(hot: Rows, first: int, last: int, time: int, hour_begins: int) -> int:  # pragma: no cover
+    """Payments of the window in this local hour, each by the UTC offset of the card-present one at or before it: for travellers."""
+    same = 0
+    zone = _UNKNOWN
+    for row in range(first, last + 1):
+        age = time - hot[row, EVENT_TIME]
+        bits = hot[row, BITS]
+        if age < 0 or age >= REACH or (bits & _HAS_HOUR) == 0:
+            continue
+        if (bits & _CARD_PRESENT) != 0:
+            zone = (bits >> ZONE_AT) - ZONE_ZERO
+        if zone != _UNKNOWN:
+            same += (hot[row, EVENT_TIME] + zone * MINUTE - hour_begins) % DAY < HOUR
+    return same
+
+
+@kernel
+def _hour_begin(time: int, utc_offset: int) -> int:  # pragma: no cover
+    """When the local clock hour of a moment began, on the local clock, microseconds."""
+    local = time + utc_offset * MINUTE
+    return local - local % HOUR
 
 
 @kernel
