@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "history": "cli.history",
     "train": "cli.train",
     "doctor": "cli.doctor",
+    "export": "cli.export",
+    "replay": "cli.replay",
 }
 """Each is a function of its own name in its module."""
 GROUPS: Final = {

@@ -44,3 +44,12 @@ def month(text: str, option: str) -> datetime:
     if found is None or not 1 <= int(found[2]) <= 12 or not 1990 <= int(found[1]) <= 2100:
         raise UsageError(f"{option} is {text!r}: expected a month such as 2024-01")
     return datetime(int(found[1]), int(found[2]), 1, tzinfo=UTC)
+
+
+def instant(text: str, option: str) -> datetime:
+    """Such as 2026-03-02 or 2026-03-02T18:00:00Z; UTC where it has no offset. Raises UsageError that names the option."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} is {text!r}: expected a day such as 2026-03-02, or 2026-03-02T18:00:00Z") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from cli.main import main
 
@@ -36,7 +37,7 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def fraud(home, monkeypatch, capsys) -> Callable[..., Outcome]:
+def fraud(home, monkeypatch, capsys) -> Iterator[Callable[..., Outcome]]:
     """Run `fraud` with these arguments."""
 
     def run(*arguments: str) -> Outcome:
@@ -49,4 +50,5 @@ def fraud(home, monkeypatch, capsys) -> Callable[..., Outcome]:
         said = capsys.readouterr()
         return Outcome(code, said.out, said.err)
 
-    return run
+    yield run
+    structlog.reset_defaults()  # commands log to a standard error that ends with the test

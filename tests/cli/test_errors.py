@@ -119,7 +119,10 @@ def test_a_traceback_is_shown_to_those_who_ask(fraud, monkeypatch):
     assert "Traceback" in fraud("init", "--debug").err
 
 
-@pytest.mark.parametrize("command", ["init", "consume", "produce", "dashboard", "history", "train", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    ["init", "consume", "produce", "dashboard", "history", "train", "doctor", "demo", "export", "replay"],
+)
 def test_every_command_explains_itself_with_an_example(fraud, command):
     outcome = fraud(command, "--help")
 
