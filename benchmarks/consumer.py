@@ -43,7 +43,7 @@ def main() -> None:
     """Print one table, or JSON."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--payments", type=int, default=1_000_000)
-    arguments.add_argument("--users", type=int, default=20_000)
+    arguments.add_argument("--users", type=int, default=500_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--json", action="store_true")
     arguments.add_argument("--measure", nargs=3, metavar=("FOLDER", "VARIANT", "GROUP"), help=argparse.SUPPRESS)
@@ -85,7 +85,7 @@ def _payments(count: int, users: int, clock: list[int]) -> Iterator[dict[str, An
     """Purchases of users at random, made when they are received."""
     random = np.random.default_rng(7)
     who = random.integers(users, size=count).tolist()
-    amounts = np.round(random.lognormal(3.2, 0.9, size=count), 2).tolist()
+    amounts = np.round(random.lognormal(3.2, 0.5, size=count), 2).tolist()
     shops = random.integers(4_000, size=count).tolist()
     for number in range(count):
         clock[0] += 1_000_000 // RATE
