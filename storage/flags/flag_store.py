@@ -4,11 +4,11 @@ Every write is safe to repeat: flags are inserted once by id and never overwritt
 only by a higher offset. One contract suite in `tests/storage/flags/` runs over every implementation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
@@ -83,6 +83,15 @@ class FlagFilter:
     """Case-insensitive part of the transaction id, user id, merchant name or city."""
 
 
+class Place(NamedTuple):
+    """Which payment a stored flag says it is about."""
+
+    flag_id: str
+    partition: int | None
+    offset: int | None
+    """None where somebody put a flag there that has none."""
+
+
 class FlagStore(Protocol):
     """Where flags, counters and heartbeats live."""
 
@@ -114,6 +123,17 @@ class FlagStore(Protocol):
 
     def flag(self, flag_id: str) -> dict[str, Any] | None:
         """One flag."""
+        ...
+
+    def flags_by_id(self, flag_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of these flags that are stored, as documents."""
+        ...
+
+    def decided(self, log_id: str, group: str, since: datetime, until: datetime) -> Iterator[Place]:
+        """Where every flag of one log and group lies that was received in the period, since <= t < until.
+
+        The oldest first, the order of `flags` reversed; however many there are, some at a time are read.
+        """
         ...
 
     def flag_count(self, wanted: FlagFilter) -> int:

@@ -1,5 +1,7 @@
 """What an analyst asks for, as MongoDB's filters and pipelines. Text from outside is only ever a value, taken literally."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
@@ -9,6 +11,9 @@ from storage.flags.flag_store import FlagFilter, TimeField
 
 WITHOUT_QUERY = {"query": 0}
 """Leaves out the fields that only queries use."""
+OLDEST_FIRST = [("received_at", ASCENDING), ("_id", DESCENDING)]
+"""The first index backwards."""
+PLACE = {"partition": 1, "offset": 1, "received_at": 1}
 # Each clock's first index answers "latest" in order, and counts and top users without reading the documents.
 FLAG_INDEXES = [
     IndexModel([(field, DESCENDING if field == clock else ASCENDING) for field in fields], name="_".join((name, clock)))
@@ -41,6 +46,15 @@ def matching(wanted: FlagFilter) -> dict[str, Any]:
         position = {"$indexOfCP": ["$query.search", {"$literal": needle(wanted.text)}]}
         conditions["$expr"] = {"$gte": [position, 0]}
     return conditions
+
+
+def between(since: datetime, until: datetime, after: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A period of `received_at`; `after`, the flag that was read last, is where the next page begins."""
+    if after is None:
+        return {"received_at": {"$gte": whole_ms(since), "$lt": whole_ms(until)}}
+    at = after["received_at"]
+    beyond = [{"received_at": {"$gt": at}}, {"_id": {"$lt": after["_id"]}}]
+    return {"received_at": {"$gte": at, "$lt": whole_ms(until)}, "$or": beyond}
 
 
 def newest_first(wanted: FlagFilter) -> list[tuple[str, int]]:

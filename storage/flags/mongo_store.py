@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +19,23 @@ from storage.failpoints import reached
 from storage.flags import frames
 from storage.flags.documents import KEEP_HEARTBEATS, distinct, newest, settled, to_ms, whole_ms
 from storage.flags.encoded import Encoded
-from storage.flags.flag_store import FlagFilter, Heartbeat, Minute
+from storage.flags.flag_store import FlagFilter, Heartbeat, Minute, Place
 from storage.flags.mongo_database import Database, Document
-from storage.flags.mongo_queries import FLAG_INDEXES, WITHOUT_QUERY, matching, newest_first, per_bucket, per_user
+from storage.flags.mongo_queries import (
+    FLAG_INDEXES,
+    OLDEST_FIRST,
+    PLACE,
+    WITHOUT_QUERY,
+    between,
+    matching,
+    newest_first,
+    per_bucket,
+    per_user,
+)
 
 TIMEOUT_S = 10.0
 IDS_AT_ONCE = 10_000
+FLAGS_AT_ONCE = 5_000
 WRITES_AT_ONCE = 500
 """Few enough for the slowest disk within the time-out, so that a repeated call always gets further."""
 INDEXES = {
@@ -84,6 +96,22 @@ class MongoStore:
         with self.database.answering():
             found = self.database["flags"].find_one({"_id": flag_id}, WITHOUT_QUERY)
         return _restored(found) if found else None
+
+    def flags_by_id(self, flag_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of these flags that are stored."""
+        return {found["_id"]: _restored(found) for found in self._among("flags", flag_ids, WITHOUT_QUERY)}
+
+    def decided(self, log_id: str, group: str, since: datetime, until: datetime) -> Iterator[Place]:
+        """Where every flag of one log and group in the period lies, the oldest first."""
+        origin, last = {"log_id": log_id, "group": group}, None
+        while True:
+            with self.database.answering():
+                found = self.database["flags"].find(origin | between(since, until, last), PLACE)
+                page = list(found.sort(OLDEST_FIRST).limit(FLAGS_AT_ONCE))
+            if not page:
+                return
+            last = page[-1]
+            yield from (Place(flag["_id"], flag.get("partition"), flag.get("offset")) for flag in page)
 
     def flag_count(self, wanted: FlagFilter) -> int:
         """How many flags the filter finds."""
@@ -204,5 +232,6 @@ def _fields(record: Minute | Heartbeat) -> Document:
 
 def _restored(document: Document) -> Document:
     # MongoDB keeps whole milliseconds; the payment holds its moment in full.
-    document["event_time"] = datetime.fromisoformat(document["transaction"]["event_time"]).astimezone(UTC)
+    with suppress(LookupError, TypeError, ValueError):  # somebody altered it
+        document["event_time"] = datetime.fromisoformat(document["transaction"]["event_time"]).astimezone(UTC)
     return document

@@ -1,5 +1,6 @@
 """What an analyst asks for, as SQL. Text from outside is only ever a bound value, taken literally."""
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,6 +55,17 @@ def page(wanted: FlagFilter, limit: int, skip: int) -> sa.Select[Any]:
     ids = sa.select(FLAGS.c.id).where(matching(wanted)).order_by(clock.desc(), FLAGS.c.id).limit(limit).offset(skip)
     rows = sa.select(FLAGS.c.document, FLAGS.c.verdict).where(FLAGS.c.id.in_(ids.scalar_subquery()))
     return rows.order_by(clock.desc(), FLAGS.c.id)
+
+
+def oldest_first(since: datetime, until: datetime, after: tuple[int, str] | None) -> sa.Select[Any]:
+    """(received_at, id, document) by `received_at`, then by id backwards; `after` is where the last page ended."""
+    clock = FLAGS.c.received_at
+    rows = sa.select(clock, FLAGS.c.id, FLAGS.c.document)
+    rows = rows.where(clock >= to_ms(since), clock < to_ms(until)).order_by(clock, FLAGS.c.id.desc())
+    if after is None:
+        return rows
+    at, flag_id = after
+    return rows.where(clock >= at, sa.or_(clock > at, FLAGS.c.id < flag_id))
 
 
 def values_present(column: sa.Column[Any], clock: sa.Column[Any], wanted: FlagFilter) -> sa.Select[Any]:

@@ -18,15 +18,17 @@ from storage.failpoints import reached
 from storage.flags import frames
 from storage.flags.documents import KEEP_HEARTBEATS, decode, distinct, from_ms, newest, to_ms
 from storage.flags.encoded import Encoded
-from storage.flags.flag_store import FlagFilter, Heartbeat, Minute
+from storage.flags.flag_store import FlagFilter, Heartbeat, Minute, Place
 from storage.flags.sql_database import Database
-from storage.flags.sql_queries import page, stored_text, values_present
-from storage.flags.sql_rows import flag_row, heartbeat_row, minute_row, rule_rows
+from storage.flags.sql_queries import oldest_first, page, stored_text, values_present
+from storage.flags.sql_rows import flag_row, heartbeat_row, minute_row, places_of, rule_rows
 from storage.flags.sql_summaries import HOUR_MS, MINUTE_MS, count_in, counts, user_counts
 from storage.flags.sql_tables import FLAG_RULES, FLAGS, HEARTBEATS, META, METADATA, MINUTES, SCHEMA_VERSION, USERS
 
 TIMEOUT_S = 10.0
 IDS_AT_ONCE = 1_000
+FLAGS_AT_ONCE = 500
+"""Whole flags of one read: a few tens of kilobytes each."""
 _PREPARE_LOCK = 0x667261756466
 
 
@@ -86,6 +88,18 @@ class SqlStore:
         """One flag."""
         rows = self._rows(sa.select(FLAGS.c.document, FLAGS.c.verdict).where(FLAGS.c.id == stored_text(flag_id)))
         return decode(*rows[0]) if rows else None
+
+    def flags_by_id(self, flag_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of these flags that are stored."""
+        rows = self._among(FLAGS.c.id, [stored_text(one) for one in flag_ids], FLAGS.c.document, FLAGS.c.verdict)
+        return {found["_id"]: found for found in (decode(*row) for row in rows)}
+
+    def decided(self, log_id: str, group: str, since: datetime, until: datetime) -> Iterator[Place]:
+        """Where every flag of one log and group in the period lies, the oldest first."""
+        last: tuple[int, str] | None = None
+        while rows := self._rows(oldest_first(since, until, last).limit(FLAGS_AT_ONCE)):
+            last = rows[-1].received_at, rows[-1].id
+            yield from places_of(rows, log_id, group)
 
     def flag_count(self, wanted: FlagFilter) -> int:
         """How many flags the filter finds."""
@@ -193,11 +207,11 @@ class SqlStore:
         with self._reading() as connection:
             return connection.execute(query).all()
 
-    def _among(self, column: sa.Column[Any], values: Sequence[str], found: sa.Column[Any]) -> list[Any]:
+    def _among(self, column: sa.Column[Any], values: Sequence[str], *found: sa.Column[Any]) -> list[Any]:
         with self._reading() as connection:
             rows: list[Any] = []
             for start in range(0, len(values), IDS_AT_ONCE):
-                query = sa.select(found).where(column.in_(values[start : start + IDS_AT_ONCE]))
+                query = sa.select(*found).where(column.in_(values[start : start + IDS_AT_ONCE]))
                 rows.extend(connection.execute(query).all())
             return rows
 

@@ -90,6 +90,13 @@ class EmbeddedLog:
                 return
             yield record
 
+    def committed(self, topic: str, group: str) -> dict[int, int]:
+        """The offsets that a group has committed, by partition, without joining it."""
+        with self._lock:
+            number, _partitions = self._file.topic(topic)
+            query = "SELECT partition, next_offset FROM committed WHERE topic = ? AND reader_group = ?"
+            return dict(self._file.rows(query, (number, group)))
+
     def publisher(self, clock: Callable[[], int] | None = None) -> EmbeddedPublisher:
         """A new publisher; with a simulated `clock` (microseconds since the epoch) records are appended as of its moments.
 

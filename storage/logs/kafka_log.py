@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import GroupIdNotFoundError, KafkaError, TopicAlreadyExistsError
 
 from fraud.errors import LogError
 from storage.logs.kafka_connection import KafkaConnection, KafkaSecurity
@@ -78,6 +78,16 @@ class KafkaLog:
         stop = log_end if end is None else min(end, log_end)
         with self._consumer() as consumer, self._connection.translated(f"reading {topic}-{partition}"):
             yield from _records(consumer, TopicPartition(topic, partition), start, stop)
+
+    def committed(self, topic: str, group: str) -> dict[int, int]:
+        """The offsets that a group has committed, by partition, without joining it."""
+        self._described(topic)
+        with self._connection.translated(f"asking for the offsets of group {group}"):
+            try:
+                found = self._admin.list_group_offsets(group)[group]
+            except GroupIdNotFoundError:  # as a broker of KIP-848 says of a group that never was
+                return {}
+        return {at.partition: place.offset for at, place in found.items() if at.topic == topic and place.offset >= 0}
 
     def publisher(self) -> KafkaPublisher:
         """A new publisher."""

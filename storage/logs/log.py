@@ -165,6 +165,10 @@ class Log(Protocol):
         """
         ...
 
+    def committed(self, topic: str, group: str) -> dict[int, int]:
+        """The offsets that a group has committed, by partition, without joining it; empty where it has committed nothing."""
+        ...
+
     def publisher(self) -> Publisher:
         """A new publisher."""
         ...

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from fraud.decision import EPOCH, Severity
+from storage.flags import mongo_store, sql_store
 from storage.flags.flag_store import FlagFilter, FlagStore, TimeField
 from tests.storage.flags.flag_builders import NOON, a_flag, a_minute, put, the_day
 from tests.storage.flags.three_days import FLAGS, clock_of, found_by_hand
@@ -261,3 +262,31 @@ def test_filled_tables_are_of_the_same_kind_as_empty_ones(store: FlagStore):
     put(store, [a_flag(0)], [a_minute(0)])
 
     assert kinds() == empty
+
+
+def test_flags_are_found_by_id(stocked: FlagStore):
+    wanted = [FLAGS[7], FLAGS[3]]
+
+    found = stocked.flags_by_id([*(flag.id for flag in wanted), "nobody's"])
+
+    assert found == {flag.id: stocked.flag(flag.id) for flag in wanted}
+    assert stocked.flags_by_id([]) == {}
+
+
+def test_what_was_decided_in_a_period_comes_oldest_first_however_much_there_is(stocked: FlagStore, monkeypatch):
+    for implementation in (mongo_store, sql_store):
+        monkeypatch.setattr(implementation, "FLAGS_AT_ONCE", 7)
+    received_at = sorted({flag.received_at for flag in FLAGS})
+    since, until = received_at[3], received_at[-3]
+    wanted = FlagFilter(since=since, until=until)
+
+    found = list(stocked.decided("log-one", "fraud", since, until))
+
+    newest_first = stocked.flags(wanted, len(FLAGS))
+    assert found == [(flag["_id"], flag["partition"], flag["offset"]) for flag in reversed(newest_first)]
+    assert 14 < len(found) < len(FLAGS)
+
+
+@pytest.mark.parametrize(("log_id", "group"), [("log-two", "fraud"), ("log-one", "others")])
+def test_what_another_log_or_group_decided_is_left_out(stocked: FlagStore, log_id: str, group: str):
+    assert list(stocked.decided(log_id, group, ALL["since"], ALL["until"])) == []

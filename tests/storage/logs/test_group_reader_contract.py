@@ -133,6 +133,16 @@ def test_the_next_member_finds_what_was_committed(log, topic):
     second.close()
 
 
+def test_what_a_group_has_committed_can_be_asked_without_joining_it(log, topic, reader):
+    publish(log, topic, [b"%d" % number for number in range(10)])
+    join(reader)
+    reader.commit({0: 4, 2: 7})
+    reader.commit({0: 5})
+
+    assert log.committed(topic, f"{GROUP}-{topic}") == {0: 5, 2: 7}
+    assert log.committed(topic, f"nobody-{topic}") == {}
+
+
 def test_groups_do_not_know_each_other(log, topic, reader):
     join(reader)
     reader.commit({0: 4})
