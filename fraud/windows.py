@@ -102,19 +102,16 @@ class Windows:
     def restore(self, remembered: Remembered) -> None:
         """Replace the memory by canonical content."""
         self.newest = remembered.newest
-        ends = np.cumsum(remembered.lengths)
         shard_of = (remembered.hashes >> np.uint64(40)) % np.uint64(self.shards)
         for number, shard in enumerate(self._memories):
-            mine = shard_of == number
-            row_mine = np.repeat(mine, remembered.lengths) if len(ends) else np.zeros(0, np.bool_)
-            hashes = remembered.hashes[mine]
+            mine = remembered if self.shards == 1 else _part(remembered, shard_of == number)
             shard.memory = filled(
-                hashes,
-                remembered.lengths[mine],
-                remembered.dropped[mine],
-                remembered.rows[row_mine],
-                users=max(2 * len(hashes), 1_024),
-                spare_rows=max(int(row_mine.sum()) // 2, 65_536),
+                mine.hashes,
+                mine.lengths,
+                mine.dropped,
+                mine.rows,
+                users=max(2 * len(mine.hashes), 1_024),
+                spare_rows=max(len(mine.rows) // 2, 65_536),
             )
 
     def users(self) -> int:
@@ -169,6 +166,17 @@ class Windows:
 def new_outputs(rows: int) -> Rows:
     """Room for what the windows say of a batch."""
     return np.zeros((rows, OUTPUTS), np.int64)
+
+
+def _part(whole: Remembered, mine: Bools) -> Remembered:
+    """What is remembered of some users."""
+    return Remembered(
+        newest=whole.newest,
+        hashes=whole.hashes[mine],
+        lengths=whole.lengths[mine],
+        dropped=whole.dropped[mine],
+        rows=whole.rows[np.repeat(mine, whole.lengths)],
+    )
 
 
 def _merged(parts: Sequence[tuple[Hashes, Ints, Ints, Rows]]) -> tuple[Hashes, Ints, Ints, Rows]:
