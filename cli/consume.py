@@ -79,6 +79,7 @@ def build(settings: Settings, log: Log, store: FlagStore, *, watch: bool) -> Loo
     )
     status = Status(metrics=Metrics(), now=_now, monotonic=monotonic)
     folder = _checkpoint_folder(settings)
+    folder.check(decider.log_id, log.partitions(TRANSACTIONS))
     watcher = WatcherChore(source=log, file=settings.rules_file, now=_now, monotonic=monotonic)
     heartbeat = HeartbeatChore(
         store=store,

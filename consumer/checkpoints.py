@@ -1,12 +1,10 @@
-"""Checkpoints: the state of one partition with the offset it belongs to, one file each.
+"""Checkpoints: the state of one partition with the offset it belongs to, one file each, in a folder of the group.
 
 Content is a pure function of the log (canonical order, nothing invisible), so equal names hold equal bytes, whoever wrote
-them. A file is a line with the SHA-256 of everything after it, a header line of JSON, then the arrays. It is written under a
-temporary name of its own and renamed, so a reader meets whole files or none.
+them. A reader meets whole files or none.
 """
 
-import hashlib
-import os
+import errno
 import re
 import tempfile
 import time
@@ -14,43 +12,29 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-import msgspec
-import numpy as np
-
-from consumer.minutes import Counts
+from consumer import checkpoint_file
+from consumer.checkpoint_file import UNFINISHED, Checkpoint
 from fraud.errors import StateError
-from fraud.policy import ENGINE_VERSION
-from fraud.ring import WIDTH
-from fraud.windows import Remembered
 
 SCHEMA: Final = 1
 KEPT: Final = 3
 """Checkpoints kept of each partition, highest offsets first."""
-_UNFINISHED: Final = ".unfinished"
-_ABANDONED: Final = 3_600
-"""Seconds after which nobody writes an unfinished one any more."""
+_ABANDONED: Final = 600
+"""Seconds after which nobody writes an unfinished one any more; one who does after all fails, and tries again."""
 _NAME: Final = re.compile(r"(?P<log>.+)-p(?P<partition>\d{5})-s(?P<schema>\d{3})-(?P<offset>\d{20})\.checkpoint")
-_ARRAYS: Final = {"hashes": np.uint64, "lengths": np.int64, "dropped": np.int64, "rows": np.int64}
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """State of one partition before `offset` is read."""
+class _Named(NamedTuple):
+    """A file by what its name says; the highest offset is the newest."""
 
-    log_id: str
-    partition: int
-    partitions: int
-    """How many the topic has: state of another count belongs to other users."""
     offset: int
-    received_at: int
-    """Running maximum of the partition's append times, microseconds."""
-    minute: Counts | None
-    """The open minute."""
-    policy: str | None
-    """Hash of the policy in force, for people; what rules is always read from the log."""
-    remembered: Remembered
+    schema: int
+    path: Path
+    log: str
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +43,30 @@ class CheckpointFolder:
 
     folder: Path
 
+    def check(self, log_id: str, partitions: int) -> None:
+        """Refuse at the start, before the group is joined, what must not be passed over later.
+
+        Raises StateError for a folder that cannot be listed or written, for a file that cannot be read, and for state of
+        another log, of another partition count or of a newer release. A full disk is no reason: deciding goes on without.
+        """
+        try:
+            self._try_folder()
+            for named in self._named():
+                with suppress(FileNotFoundError):  # others of the group drop older ones
+                    _check_one(named, log_id, partitions)
+        except OSError as error:
+            raise _unusable(Path(error.filename or self.folder), error) from error
+
     def write(self, checkpoint: Checkpoint) -> Path:
         """Write one and drop the oldest beyond KEPT. Raises StateError when the folder does not take it."""
-        body = b"".join(
-            np.ascontiguousarray(getattr(checkpoint.remembered, name), kind).tobytes() for name, kind in _ARRAYS.items()
-        )
-        content = _header(checkpoint) + b"\n" + body
         target = self.folder / _file_name(checkpoint.log_id, checkpoint.partition, checkpoint.offset)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
-            _write_whole(target, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-            for _, old in sorted(self._files(checkpoint.log_id, checkpoint.partition), reverse=True)[KEPT:]:
-                old.unlink(missing_ok=True)
+            checkpoint_file.write(checkpoint, target)
+            mine = [named for named in self._files(checkpoint.log_id, checkpoint.partition) if named.schema <= SCHEMA]
+            for old in sorted(mine, reverse=True)[KEPT:]:
+                old.path.unlink(missing_ok=True)
         except OSError as error:
             raise StateError(
                 f"checkpoint {target.name} not written: {error.strerror}; free or open {self.folder}"
@@ -81,116 +76,109 @@ class CheckpointFolder:
     def newest(self, log_id: str, partition: int, partitions: int, at_most: int) -> tuple[Checkpoint | None, list[str]]:
         """The highest valid one with an offset of at most `at_most`, and one line for each that was skipped.
 
-        Raises StateError for state that must not be passed over in silence: another partition count, a newer schema.
+        Raises StateError for state that must not be passed over: another partition count, a newer schema.
         """
         skipped: list[str] = []
-        for offset, path in sorted(self._files(log_id, partition), reverse=True):
-            if offset > at_most:
+        for named in sorted(self._files(log_id, partition), reverse=True):
+            if named.schema > SCHEMA:
+                raise StateError(_newer(named))
+            if named.offset > at_most:
                 continue
             try:
-                checkpoint = read(path)
-                _check_name(checkpoint, log_id, partition, offset)
+                checkpoint = _read(named, log_id)
             except (ValueError, OSError) as error:
-                skipped.append(f"{path.name}: {error}")
+                skipped.append(f"{named.path.name}: {error}")
                 continue
             if checkpoint.partitions != partitions:
-                raise StateError(
-                    f"{path.name} is of a topic with {checkpoint.partitions} partitions, this one has {partitions}: "
-                    "users have moved; choose another group or data folder"
-                )
+                raise StateError(_other_count(named.path, checkpoint.partitions, partitions))
             return checkpoint, skipped
         return None, skipped
 
-    def _files(self, log_id: str, partition: int) -> Iterator[tuple[int, Path]]:
+    def _files(self, log_id: str, partition: int) -> Iterator[_Named]:
+        for named in self._named():
+            if (named.log, named.partition) == (_safe(log_id), partition):
+                yield named
+
+    def _named(self) -> Iterator[_Named]:
         if not self.folder.is_dir():
             return
         for path in self.folder.iterdir():
-            named = _NAME.fullmatch(path.name)
-            if named is None or int(named["partition"]) != partition:
-                continue
-            if named["log"] != _safe(log_id):
-                continue
-            if int(named["schema"]) > SCHEMA:
-                raise StateError(f"{path.name} is of a newer release: update this consumer, or choose another group")
-            if int(named["schema"]) == SCHEMA:
-                yield int(named["offset"]), path
+            if (name := _NAME.fullmatch(path.name)) is not None:
+                numbers = int(name["offset"]), int(name["schema"])
+                yield _Named(*numbers, path, name["log"], int(name["partition"]))
+
+    def _try_folder(self) -> None:
+        """Make it and a file in it. Raises StateError, but not for a full disk."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(suffix=UNFINISHED, dir=self.folder):
+                pass
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise _unusable(self.folder, error) from error
 
     def _sweep(self) -> None:
         """Drop what writers that were killed left behind."""
         now = time.time()
-        for path in self.folder.glob(f"*{_UNFINISHED}"):
+        for path in self.folder.glob(f"*{UNFINISHED}"):
             with suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > _ABANDONED:
                     path.unlink()
 
 
-def _write_whole(target: Path, content: bytes) -> None:
-    """Under a name of its own (two processes may write the same checkpoint), durable, then renamed."""
-    handle, name = tempfile.mkstemp(_UNFINISHED, dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).rename(target)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # before older ones are dropped
-    finally:
-        os.close(folder)
-
-
-def _check_name(checkpoint: Checkpoint, log_id: str, partition: int, offset: int) -> None:
-    if (checkpoint.log_id, checkpoint.partition, checkpoint.offset) != (log_id, partition, offset):
-        raise ValueError("its content belongs to another name")
-
-
-def read(path: Path) -> Checkpoint:
-    """Read one file. Raises ValueError (in words) for a damaged one."""
-    digest, _, content = path.read_bytes().partition(b"\n")
-    if hashlib.sha256(content).hexdigest().encode() != digest:
-        raise ValueError("damaged or cut short")
-    header_line, _, body = content.partition(b"\n")
-    header = msgspec.json.decode(header_line)
-    arrays: dict[str, Any] = {}
-    at = 0
-    for name, kind in _ARRAYS.items():
-        count = header["rows"] * WIDTH if name == "rows" else header["users"]
-        arrays[name] = np.frombuffer(body, kind, count, at).copy()
-        at += count * 8
-    arrays["rows"] = arrays["rows"].reshape(-1, WIDTH)
-    return Checkpoint(
-        log_id=header["log_id"],
-        partition=header["partition"],
-        partitions=header["partitions"],
-        offset=header["offset"],
-        received_at=header["received_at"],
-        minute=msgspec.convert(header["minute"], Counts | None),
-        policy=header["policy"],
-        remembered=Remembered(newest=header["newest"], **arrays),
+def _unusable(path: Path, error: OSError) -> StateError:
+    return StateError(
+        f"checkpoints cannot be read and written: {path}: {error.strerror}; "
+        "mend its permissions, or name another FRAUD_CHECKPOINT_DIR"
     )
 
 
-def _header(checkpoint: Checkpoint) -> bytes:
-    return msgspec.json.encode(
-        {
-            "engine": ENGINE_VERSION,
-            "log_id": checkpoint.log_id,
-            "minute": checkpoint.minute,
-            "newest": checkpoint.remembered.newest,
-            "offset": checkpoint.offset,
-            "partition": checkpoint.partition,
-            "partitions": checkpoint.partitions,
-            "policy": checkpoint.policy,
-            "received_at": checkpoint.received_at,
-            "rows": len(checkpoint.remembered.rows),
-            "users": len(checkpoint.remembered.hashes),
-        },
-        order="deterministic",
+def _check_one(named: _Named, log_id: str, partitions: int) -> None:
+    """Raise StateError for a file that is not this group's memory of this log. A damaged one is left to be skipped."""
+    if named.log != _safe(log_id):
+        raise StateError(_other_log(named.path, named.log, log_id))
+    if named.schema > SCHEMA:
+        raise StateError(_newer(named))
+    if named.schema < SCHEMA:
+        return
+    with suppress(ValueError):
+        header = checkpoint_file.read_header(named.path)
+        if (header.log_id, header.partitions) == (log_id, partitions):
+            return
+        whole = checkpoint_file.read(named.path)  # what a damaged file says is no reason to refuse
+        if whole.log_id != log_id:
+            raise StateError(_other_log(named.path, whole.log_id, log_id))
+        raise StateError(_other_count(named.path, whole.partitions, partitions))
+
+
+def _read(named: _Named, log_id: str) -> Checkpoint:
+    """Raises ValueError for what is damaged, of an older format or under another's name."""
+    if named.schema < SCHEMA:
+        raise ValueError(f"of the older format {named.schema}, this release reads {SCHEMA}")
+    checkpoint = checkpoint_file.read(named.path)
+    if (checkpoint.log_id, checkpoint.partition, checkpoint.offset) != (log_id, named.partition, named.offset):
+        raise ValueError("its content belongs to another name")
+    return checkpoint
+
+
+def _other_log(path: Path, theirs: str, ours: str) -> str:
+    return (
+        f"{path} is of the log {theirs}, this one is {ours}: the topic was made anew, or FRAUD_LOG names another; "
+        f"choose another FRAUD_GROUP, or remove {path.parent}"
+    )
+
+
+def _other_count(path: Path, theirs: int, ours: int) -> str:
+    return (
+        f"{path} is of a topic with {theirs} partitions, this one has {ours}: users have moved; "
+        f"choose another FRAUD_GROUP, or remove {path.parent}"
+    )
+
+
+def _newer(named: _Named) -> str:
+    return (
+        f"{named.path} is of a newer release (format {named.schema}, this one reads {SCHEMA}): "
+        f"start that release, choose another FRAUD_GROUP, or remove {named.path.parent}"
     )
 
 

@@ -3,6 +3,7 @@
 The last minute before the committed offset is decided again (and stored nowhere), so that its counters go on from whole values.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +11,8 @@ from itertools import islice
 import numpy as np
 import structlog
 
-from consumer.checkpoints import Checkpoint, CheckpointFolder
+from consumer.checkpoint_file import Checkpoint
+from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Decider
 from consumer.minutes import MINUTE, OpenMinute
 from consumer.partition_state import PartitionState
@@ -20,6 +22,7 @@ from fraud.decision import micros
 from fraud.decoding import Intake, decode
 from fraud.errors import StateError
 from fraud.window_columns import HOUR, LATENESS, REACH
+from storage.failpoints import reached
 from storage.logs.log import TRANSACTIONS, Log, Record
 
 log = structlog.get_logger()
@@ -40,6 +43,8 @@ class Restored:
     replayed: int
     degraded: str | None
     """What is missing, when the log no longer reaches back far enough."""
+    seconds: float = 0.0
+    """How long the replay took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class Restorer:
     decider: Decider
     alive: Callable[[], None]
     """Called between chunks: keeps the group membership while nothing is delivered."""
+    monotonic: Callable[[], float] = time.monotonic
 
     def restore(self, partition: int, committed: int | None) -> Restored:
         """Build the state before `committed` (None: nothing was).
@@ -72,7 +78,12 @@ class Restorer:
             committed = checkpoint.offset
         if committed is not None:
             _refuse_lost(partition, committed, first, end)
-        if checkpoint is not None and checkpoint.offset >= first and committed is not None:
+        if checkpoint is not None and checkpoint.offset < first:
+            log.warning(
+                "checkpoint_skipped",
+                reason=f"offset {checkpoint.offset} of partition {partition}: the log begins at {first}",
+            )
+        elif checkpoint is not None and committed is not None:
             return self._from_checkpoint(checkpoint, committed)
         if committed is None:
             self.decider.states[partition] = PartitionState(first)
@@ -84,8 +95,15 @@ class Restorer:
         state = PartitionState(checkpoint.offset, checkpoint.received_at, OpenMinute(checkpoint.minute))
         self.decider.states[partition] = state
         self.decider.engine.windows(partition).restore(checkpoint.remembered)
-        replayed = self._replay(partition, checkpoint.offset, committed)
-        return Restored(next_offset=committed, from_checkpoint=checkpoint.offset, replayed=replayed, degraded=None)
+        reached("during_restore")
+        replayed, seconds = self._replay(partition, checkpoint.offset, committed)
+        return Restored(
+            next_offset=committed,
+            from_checkpoint=checkpoint.offset,
+            replayed=replayed,
+            degraded=None,
+            seconds=seconds,
+        )
 
     def _from_the_log(self, partition: int, committed: int, first: int) -> Restored:
         """Read back as far as any window of the next payment can reach."""
@@ -93,10 +111,10 @@ class Restorer:
         reach = None if last is None else last - LOOK_BACK
         start = first if reach is None else max(first, self.source.offset_at(TRANSACTIONS, partition, reach))
         self.decider.states[partition] = PartitionState(start)
-        replayed = self._replay(partition, start, committed)
+        replayed, seconds = self._replay(partition, start, committed)
         short = first > 0 and start == first
         gap = f"the log begins at offset {first}, later than the windows reach" if short else None
-        return Restored(next_offset=committed, from_checkpoint=None, replayed=replayed, degraded=gap)
+        return Restored(next_offset=committed, from_checkpoint=None, replayed=replayed, degraded=gap, seconds=seconds)
 
     def _last_event_time(self, partition: int, committed: int, first: int) -> int | None:
         """Event time of the last payment before the committed offset, microseconds."""
@@ -110,10 +128,11 @@ class Restorer:
             end = start
         return None
 
-    def _replay(self, partition: int, start: int, end: int) -> int:
-        """Decide again what was decided before, storing nothing; returns how many records."""
+    def _replay(self, partition: int, start: int, end: int) -> tuple[int, float]:
+        """Decide again what was decided before, storing nothing; returns how many records, and the seconds it took."""
         if start >= end:
-            return 0
+            return 0, 0.0
+        started = self.monotonic()
         last = next(self.source.read(TRANSACTIONS, partition, end - 1, end), None)
         counted_from = (
             end if last is None else self.source.offset_at(TRANSACTIONS, partition, last.received_at // MINUTE * MINUTE)
@@ -122,6 +141,7 @@ class Restorer:
         for chunk in _chunks(self.source.read(TRANSACTIONS, partition, start, min(end, counted_from))):
             self.decider.remember(polled_of(chunk))
             replayed += len(chunk)
+            reached("during_restore")
             self.alive()
         for chunk in _chunks(self.source.read(TRANSACTIONS, partition, max(start, counted_from), end)):
             if self.decider.decide(polled_of(chunk), silent=True).other_engine is not None:
@@ -130,9 +150,10 @@ class Restorer:
                 ].next_offset  # another release decided the rest; memory needs it all the same
                 self.decider.remember(polled_of([record for record in chunk if record.offset >= done]))
             replayed += len(chunk)
+            reached("during_restore")
             self.alive()
         self.decider.states[partition].next_offset = end
-        return replayed
+        return replayed, self.monotonic() - started
 
 
 def _refuse_lost(partition: int, committed: int, first: int, end: int) -> None:

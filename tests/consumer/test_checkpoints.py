@@ -1,8 +1,9 @@
 """A checkpoint is whole or not there, the same bytes for the same state, and never another's."""
 
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.checkpoints import KEPT, SCHEMA, Checkpoint, CheckpointFolder, read
+from consumer.checkpoint_file import Checkpoint, read
+from consumer.checkpoints import KEPT, SCHEMA, CheckpointFolder
 from consumer.deciding import Decider
 from consumer.minutes import Counts
 from consumer.partition_state import PartitionState
@@ -129,13 +131,13 @@ def content_after(values: list[bytes], cuts: Iterable[int]) -> bytes:
         )
 
 
-def test_a_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_is_noticed_and_the_one_before_is_taken(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
     folder.write(checkpoint_of(2))
     path = folder.write(checkpoint_of(9))
     whole = path.read_bytes()
 
-    for at in [*range(700), *range(700, len(whole), 197)]:
+    for at in [*range(700), *range(700, len(whole), 97)]:
         damaged = bytearray(whole)
         damaged[at] ^= 1 << at % 8
         path.write_bytes(damaged)
@@ -145,13 +147,75 @@ def test_a_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
         assert skipped == [f"{path.name}: damaged or cut short"]
 
 
-@pytest.mark.parametrize("kept", [0, 1, 64, 65, 200, -8, -1])
-def test_a_file_that_was_cut_short_is_skipped_with_a_line(tmp_path: Path, kept: int) -> None:
+def test_a_file_that_was_cut_short_anywhere_is_skipped_with_a_line(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
     path = folder.write(checkpoint_of())
-    path.write_bytes(path.read_bytes()[:kept])
+    whole = path.read_bytes()
 
+    for kept in range(len(whole)):
+        path.write_bytes(whole[:kept])
+        assert newest(folder) == (None, [f"{path.name}: damaged or cut short"]), kept
+
+    path.write_bytes(whole + b" ")
     assert newest(folder) == (None, [f"{path.name}: damaged or cut short"])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(lambda header: b"", id="nothing"),
+        pytest.param(lambda header: b"\xff\xfe", id="no text"),
+        pytest.param(lambda header: b"{" * 5_000, id="no JSON"),
+        pytest.param(lambda header: b" " * (1 << 17) + header, id="endless"),
+        pytest.param(lambda header: b"[1, 2]", id="a list"),
+        pytest.param(lambda header: b"null", id="null"),
+        pytest.param(lambda header: header.replace(b'"rows"', b'"lines"'), id="a field is missing"),
+        pytest.param(lambda header: header.replace(b'"rows":5', b'"rows":"5"'), id="a number as a text"),
+        pytest.param(lambda header: header.replace(b'"rows":5', b'"rows":-5'), id="fewer rows than none"),
+        pytest.param(lambda header: header.replace(b'"rows":5', b'"rows":6'), id="more rows than there are"),
+        pytest.param(lambda header: header.replace(b'"rows":5', b'"rows":4'), id="fewer rows than there are"),
+        pytest.param(lambda header: header.replace(b'"rows":5', b'"rows":9223372036854775807'), id="rows without end"),
+        pytest.param(lambda header: header.replace(b'"users":3', b'"users":1e99'), id="a count that is none"),
+        pytest.param(lambda header: header.replace(b'"seen":4', b'"seen":null'), id="a counter that is none"),
+    ],
+)
+def test_a_header_that_is_none_is_skipped_though_the_sum_is_right(
+    tmp_path: Path, header: Callable[[bytes], bytes]
+) -> None:
+    folder = CheckpointFolder(tmp_path)
+    path = folder.write(checkpoint_of())
+    before, after = sealed(path, header)
+
+    assert after != before
+    folder.check(LOG, 12)
+    assert newest(folder) == (None, [f"{path.name}: damaged or cut short"])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        pytest.param("lengths", [1, 2, 9], id="more rows than there are"),
+        pytest.param("lengths", [-4, 4, 5], id="less than none"),
+        pytest.param("lengths", [0, 0, 5], id="users without payments"),
+        pytest.param("hashes", [1, 3, 2], id="users in another order"),
+        pytest.param("hashes", [1, 1, 2], id="a user twice"),
+    ],
+)
+def test_arrays_that_kernels_would_trust_in_vain_are_skipped(tmp_path: Path, name: str, values: list[int]) -> None:
+    folder, remembered = CheckpointFolder(tmp_path), remembered_after(5)
+    getattr(remembered, name)[:] = np.array(values, getattr(remembered, name).dtype)
+    path = folder.write(checkpoint_of(remembered=remembered))
+
+    assert newest(folder) == (None, [f"{path.name}: its arrays contradict each other"])
+
+
+def sealed(path: Path, header: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
+    """Write a file again with another header and the sum that belongs to it; both contents."""
+    before = path.read_bytes()
+    _, line, arrays = before.split(b"\n", 2)
+    content = header(line) + b"\n" + arrays
+    path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    return before, path.read_bytes()
 
 
 def test_a_file_under_anothers_name_is_skipped(tmp_path: Path) -> None:
@@ -199,9 +263,34 @@ def test_state_of_another_partition_count_or_a_newer_release_is_refused(tmp_path
     with pytest.raises(StateError, match="12 partitions, this one has 6"):
         newest(folder, partitions=6)
 
-    path.rename(path.with_name(path.name.replace(f"-s{SCHEMA:03}-", f"-s{SCHEMA + 1:03}-")))
+    of_format(path, SCHEMA + 1)
     with pytest.raises(StateError, match="newer release"):
         newest(folder)
+
+
+def test_an_older_format_is_said_and_goes_once_there_are_newer_ones(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    old = of_format(folder.write(checkpoint_of(7)), SCHEMA - 1)
+
+    folder.check(LOG, 12)
+    assert newest(folder) == (None, [f"{old.name}: of the older format {SCHEMA - 1}, this release reads {SCHEMA}"])
+    for offset in range(8, 8 + KEPT):
+        folder.write(checkpoint_of(offset))
+    assert not old.exists()
+
+
+def test_a_newer_format_is_never_dropped_by_an_older_release(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    new = of_format(folder.write(checkpoint_of(1)), SCHEMA + 1)
+
+    for offset in range(2, 3 + KEPT):
+        folder.write(checkpoint_of(offset))
+
+    assert new.exists()
+
+
+def of_format(path: Path, schema: int) -> Path:
+    return path.rename(path.with_name(path.name.replace(f"-s{SCHEMA:03}-", f"-s{schema:03}-")))
 
 
 def test_other_logs_partitions_and_files_are_left_alone(tmp_path: Path) -> None:

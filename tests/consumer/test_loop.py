@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumer.sink import FlagSink
-from fraud.errors import PolicyError, StoreError
+from fraud.errors import PolicyError, StateError, StoreError
 from fraud.policy import encode
 from storage.logs.log import FLAGS, POLICIES
 from storage.policies import read_timeline
@@ -174,7 +174,7 @@ def test_a_policy_of_another_engine_ends_the_consumer_before_the_first_payment_i
     assert committed == before
 
 
-def test_a_checkpoint_of_another_topic_is_not_touched(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_topic_is_refused_before_the_group_is_joined(tmp_path: Path) -> None:
     road = Road(tmp_path / "one")
     road.policy()
     sent = road.send(payments(20), seconds=21)
@@ -184,10 +184,13 @@ def test_a_checkpoint_of_another_topic_is_not_touched(tmp_path: Path) -> None:
     other.policy()
     other.send(payments(20), seconds=21)
 
-    loop = other.consume(records=sent)
+    with pytest.raises(
+        StateError, match=r"is of the log .*; choose another FRAUD_GROUP, or remove .*/checkpoints/fraud$"
+    ):
+        other.consumer(records=sent)
 
-    assert [restored.from_checkpoint for restored in loop.status.restored.values()] == [None, None]
-    assert {flag["_id"] for flag in other.flags()} == {flag["_id"] for flag in road.flags()}
+    assert other.flags() == []
+    assert road.consume(records=0).status.restored[0].from_checkpoint is not None, "and left where it was"
 
 
 def publish_for_another_engine(road: Road) -> None:

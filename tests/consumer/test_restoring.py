@@ -1,16 +1,21 @@
 """A partition's state comes back whole, from whatever is left of it; what is lost is said."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from consumer.checkpoints import SCHEMA
 from consumer.loop import Loop
-from fraud.errors import StateError
+from fraud.errors import FailpointError, StateError
 from fraud.schema import Transaction
+from storage.failpoints import arm, disarm
 from storage.logs.log import TRANSACTIONS
 from tests.builders import NOON, transaction
 from tests.consumer.roads import Road
+from tests.consumer.test_checkpoints import of_format
 
 DAY = timedelta(days=1)
 RARE_HOURS = """
@@ -149,7 +154,9 @@ def test_a_log_that_no_longer_reaches_back_is_said(tmp_path: Path) -> None:
     assert "begins at offset 8" in (restored.degraded or "")
 
 
-def test_a_checkpoint_from_before_the_beginning_of_the_log_is_not_joined_to_a_gap(tmp_path: Path) -> None:
+def test_a_checkpoint_from_before_the_beginning_of_the_log_is_not_joined_to_a_gap(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     road = Road(tmp_path, partitions=1)
     road.policy()
     road.send(payments(20))
@@ -164,6 +171,7 @@ def test_a_checkpoint_from_before_the_beginning_of_the_log_is_not_joined_to_a_ga
     restored = loop.status.restored[0]
     assert (restored.from_checkpoint, restored.replayed) == (None, 4)
     assert restored.degraded is not None
+    assert "offset 5 of partition 0: the log begins at 8" in capsys.readouterr().out
 
 
 def test_without_a_committed_offset_the_checkpoint_says_where_to_go_on(tmp_path: Path) -> None:
@@ -184,3 +192,67 @@ def forget_the_group(road: Road) -> None:
     """As a broker does with the offsets of a group that was away for a week."""
     with road.log._file.transaction() as connection:
         connection.execute("DELETE FROM committed")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        pytest.param(lambda file: of_format(file, SCHEMA - 1), f"older format {SCHEMA - 1}", id="an older format"),
+        pytest.param(
+            lambda file: file.write_bytes(file.read_bytes()[:-1]), "damaged or cut short", id="a damaged file"
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_said_and_the_log_rebuilds_it(
+    tmp_path: Path, harm: Callable[[Path], object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, harmed = Road(tmp_path / "whole", partitions=1), Road(tmp_path / "harmed", partitions=1)
+    for road in (whole, harmed):
+        road.policy()
+        road.send(payments(20))
+    whole.consume(records=20)
+    harmed.consume(records=10, at_once=10)
+    (file,) = Path(harmed.settings.data_dir).glob("checkpoints/*/*")
+    harm(file)
+    capsys.readouterr()
+
+    loop = harmed.consume(records=10)
+
+    assert (loop.status.restored[0].from_checkpoint, loop.status.restored[0].replayed) == (None, 10)
+    assert "checkpoint_skipped" in (lines := capsys.readouterr().out)
+    assert said in lines
+    assert (harmed.flags(), harmed.minutes()) == (whole.flags(), whole.minutes())
+
+
+@pytest.mark.parametrize("time", [1, 2], ids=["once the checkpoint is loaded", "after a chunk of the replay"])
+def test_half_a_restored_state_is_none(tmp_path: Path, time: int) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send(payments(20))
+    road.consume(records=10, at_once=10)
+    loop = committed_at(road, 12)
+    arm(f"during_restore=raise@{time}")
+
+    try:
+        with pytest.raises(FailpointError):
+            loop.run()
+    finally:
+        disarm()
+        loop.close()
+
+    assert loop.decider.states == {}
+    assert road.consume(records=8).status.restored[0].replayed == 2
+
+
+def test_how_long_the_replay_took_is_told(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send(payments(20))
+    loop = committed_at(road, 12)
+    ticks = iter(range(100))
+    restorer = replace(loop.restorer, monotonic=lambda: float(next(ticks)))
+
+    restored = restorer.restore(0, 12)
+    loop.close()
+
+    assert (restored.replayed, restored.seconds) == (12, 1.0)
