@@ -134,7 +134,7 @@ def measured(settings: Settings, variant: str) -> dict[str, float]:
     if variant == WITH_BOTH:
         loop.checkpointing.monotonic = lambda: loop.status.seen / RATE
     else:
-        loop.checkpointing.monotonic, loop.checkpointing.replay_records = lambda: 0.0, 2**62
+        loop.checkpointing.monotonic, loop.checkpointing.replay_seconds = lambda: 0.0, float("inf")
     waiting = sum(log.bounds(TRANSACTIONS, partition)[1] for partition in range(settings.partitions))
     ended: list[float] = []
 

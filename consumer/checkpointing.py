@@ -1,23 +1,48 @@
-"""When checkpoints are written: as soon as replaying the log since the last would take too long, and at a clean end."""
+"""When checkpoints are written: as soon as replaying the log since the last would take too long, and at a clean end.
+
+When has no influence on what: a checkpoint's content follows from the log and its offset. So this may go by measured time.
+"""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 
 import structlog
 
-from consumer.checkpoints import Checkpoint, CheckpointFolder
+from consumer.checkpoint_file import Checkpoint
+from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Answer, Decider
-from consumer.restoring import Restored
+from consumer.restoring import CHUNK, Restored
 from fraud.errors import StateError
 
 log = structlog.get_logger()
 
-REPLAY_RECORDS = 200_000
-"""Records since the last checkpoint whose replay takes about five seconds."""
+REPLAY_SECONDS = 5.0
+"""Replaying what this process has read since its checkpoints may take so long before the next is due."""
+SECONDS_PER_RECORD = 25e-6
+"""What replaying a record takes until this process has replayed enough to know."""
 LONGEST = 15 * 60.0
 """Seconds (monotonic) after which a changed partition is due all the same."""
+SHARE = 0.05
+"""Part of one core that checkpoints may take; only LONGEST goes beyond it."""
+RETRY = 30.0
+"""Seconds (monotonic) before another one is tried after a failure; at a clean end it is tried at once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Writing:
+    """A checkpoint on its way into the folder; touched by its thread until that has ended."""
+
+    checkpoint: Checkpoint
+    records: int
+    """Records that it would save replaying."""
+    cpu: float
+    """CPU seconds that it took."""
+    failed: bool = False
+    ended_at: float = 0.0
+    """When that was over (monotonic)."""
+    thread: threading.Thread | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,71 +53,105 @@ class Checkpointing:
     partitions: int
     """Partitions of the topic."""
     monotonic: Callable[[], float]
-    replay_records: int = REPLAY_RECORDS
+    cpu: Callable[[], float] = time.thread_time
+    """CPU seconds of the calling thread."""
+    replay_seconds: float = REPLAY_SECONDS
     longest: float = LONGEST
+    _seconds_per_record: float = SECONDS_PER_RECORD
     _records: dict[int, int] = field(default_factory=dict)
     _written_at: dict[int, float] = field(default_factory=dict)
     _offsets: dict[int, int] = field(default_factory=dict)
-    _queue: "SimpleQueue[Checkpoint | None]" = field(default_factory=SimpleQueue)
-    _writer: threading.Thread | None = None
+    _writing: _Writing | None = None
+    _rests_until: float = float("-inf")
 
     def begin(self, partition: int, restored: Restored) -> None:
         """Count from here for a partition that was just taken up."""
         self._records[partition] = restored.replayed
         self._offsets[partition] = restored.next_offset
         self._written_at[partition] = self.monotonic()
+        if restored.replayed >= CHUNK:
+            self._seconds_per_record = restored.seconds / restored.replayed
 
     def after(self, decider: Decider, answer: Answer) -> None:
         """Called once the offsets of an answer are committed: write the partition that is most overdue, if any is."""
         for partition, offset in answer.next_offsets.items():
             self._records[partition] = self._records.get(partition, 0) + offset - self._offsets.get(partition, offset)
             self._offsets[partition] = offset
-        now = self.monotonic()
-        due = [
-            partition
-            for partition in answer.next_offsets
-            if self._records[partition] >= self.replay_records
-            or now - self._written_at.get(partition, now) >= self.longest
-        ]
-        if due and self._queue.empty():
-            self._hand_over(decider, max(due, key=lambda partition: self._records[partition]))
+        if self._writing is not None and self._writing.thread is not None and self._writing.thread.is_alive():
+            return
+        self._settle()
+        due = self._due({partition: self._records.get(partition, 0) for partition in decider.states})
+        if due is not None:
+            self._writing = self._copied(decider, due)
+            self._writing.thread = threading.Thread(
+                target=self._write, args=(self._writing,), name="checkpoint", daemon=True
+            )
+            self._writing.thread.start()
 
     def write_all(self, decider: Decider) -> None:
-        """At a clean end: every partition as it stands, then wait for the writer."""
+        """At a clean end: wait for the writer, then every partition as it stands; one copy at a time."""
+        self._settle()
         for partition in sorted(decider.states):
             if self._records.get(partition, 0):
-                self._hand_over(decider, partition)
-        if self._writer is not None:
-            self._queue.put(None)
-            self._writer.join()
-            self._writer = None
+                self._writing = self._copied(decider, partition)
+                self._write(self._writing)
+                self._settle()
 
-    def _hand_over(self, decider: Decider, partition: int) -> None:
+    def _due(self, records: dict[int, int]) -> int | None:
+        """Of the partitions that are here and changed: one that waited too long, or the longest to replay once all are too long."""
+        now = self.monotonic()
+        waited = {partition: now - self._written_at.get(partition, now) for partition in records if records[partition]}
+        if not waited:
+            return None
+        oldest = max(waited, key=waited.__getitem__)
+        if waited[oldest] >= self.longest:
+            return oldest
+        if now < self._rests_until or sum(records.values()) * self._seconds_per_record < self.replay_seconds:
+            return None
+        return max(records, key=records.__getitem__)
+
+    def _copied(self, decider: Decider, partition: int) -> _Writing:
+        """The state as it stands: all that the loop waits for."""
+        started = self.cpu()
         state = decider.states[partition]
         policy = decider.timeline.in_force(state.received_at)
-        self._queue.put(
-            Checkpoint(
-                log_id=decider.log_id,
-                partition=partition,
-                partitions=self.partitions,
-                offset=state.next_offset,
-                received_at=state.received_at,
-                minute=state.open_minute.copy(),
-                policy=None if policy is None else policy.hash,
-                remembered=decider.engine.windows(partition).remembered(),
-            )
+        checkpoint = Checkpoint(
+            log_id=decider.log_id,
+            partition=partition,
+            partitions=self.partitions,
+            offset=state.next_offset,
+            received_at=state.received_at,
+            minute=state.open_minute.copy(),
+            policy=None if policy is None else policy.hash,
+            remembered=decider.engine.windows(partition).remembered(),
         )
-        self._records[partition] = 0
+        records, self._records[partition] = self._records[partition], 0
         self._written_at[partition] = self.monotonic()
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name="checkpoints", daemon=True)
-            self._writer.start()
+        return _Writing(checkpoint=checkpoint, records=records, cpu=self.cpu() - started)
 
-    def _write(self) -> None:
-        while (checkpoint := self._queue.get()) is not None:
-            try:
-                path = self.folder.write(checkpoint)
-            except StateError as error:
-                log.error("checkpoint_failed", reason=str(error))
-            else:
-                log.info("checkpoint_written", file=path.name, users=len(checkpoint.remembered.hashes))
+    def _write(self, writing: _Writing) -> None:
+        started = self.cpu()
+        try:
+            path = self.folder.write(writing.checkpoint)
+        except StateError as error:
+            writing.failed = True
+            log.error("checkpoint_failed", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - deciding goes on, whatever becomes of a checkpoint
+            writing.failed = True
+            log.error("checkpoint_failed", reason=f"{type(error).__name__}: {error}")
+        else:
+            log.info("checkpoint_written", file=path.name, users=len(writing.checkpoint.remembered.hashes))
+        writing.cpu += self.cpu() - started
+        writing.ended_at = self.monotonic()
+
+    def _settle(self) -> None:
+        """Take note of how the last one went, once its thread has ended."""
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        if writing.thread is not None:
+            writing.thread.join()
+        if writing.failed:
+            partition = writing.checkpoint.partition
+            self._records[partition] = self._records.get(partition, 0) + writing.records
+        self._rests_until = writing.ended_at + max(writing.cpu / SHARE, RETRY if writing.failed else 0.0)

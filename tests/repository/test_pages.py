@@ -14,7 +14,7 @@ from cli.connect import topics
 from cli.doctor import LEAST_FREE
 from cli.main import application
 from cli.settings import Settings
-from consumer.checkpointing import LONGEST, REPLAY_RECORDS
+from consumer.checkpointing import LONGEST, REPLAY_SECONDS, SHARE
 from consumer.metrics import Metrics
 from consumer.restoring import LOOK_BACK
 from fraud.dead_letters import Reason
@@ -137,7 +137,8 @@ def test_every_metric_is_listed_with_its_labels():
 
 
 def test_the_numbers_of_the_page_are_those_of_the_code():
-    assert f"{REPLAY_RECORDS:,} records" in OPERATIONS
+    assert f"would take {REPLAY_SECONDS:.0f} s" in OPERATIONS
+    assert f"{SHARE:.0%} of a core" in OPERATIONS.replace(" %", "%")
     assert f"{LONGEST / 60:.0f} minutes" in OPERATIONS
     assert timedelta(seconds=10) == DELAY, "docs/operations.md says 10 s"
     assert LEAST_FREE == 1 << 30, "docs/operations.md says 1 GiB"
