@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "init": "cli.init",
     "produce": "cli.produce",
     "consume": "cli.consume",
+    "archive": "cli.archive",
     "dashboard": "cli.dashboard",
     "history": "cli.history",
     "train": "cli.train",

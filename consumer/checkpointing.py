@@ -57,6 +57,8 @@ class Checkpointing:
     """CPU seconds of the calling thread."""
     replay_seconds: float = REPLAY_SECONDS
     longest: float = LONGEST
+    at_end: bool = True
+    """Whether a clean end writes checkpoints; of use only where everything decided is committed by then."""
     _seconds_per_record: float = SECONDS_PER_RECORD
     _records: dict[int, int] = field(default_factory=dict)
     _written_at: dict[int, float] = field(default_factory=dict)
@@ -89,6 +91,8 @@ class Checkpointing:
             self._writing.thread.start()
 
     def write_all(self, decider: Decider) -> None:
+        """At a clean end: every partition as it stands (unless told otherwise), then wait for the writer."""
+        for partition in sorted(decider.states) if self.at_end else ():
         """At a clean end: wait for the writer, then every partition as it stands; one copy at a time."""
         self._settle()
         for partition in sorted(decider.states):

@@ -30,11 +30,14 @@ class HeartbeatChore:
     decider: Decider
     policies: PolicyReader
     process: str
+    role: str = "consumer"
     started_at: datetime
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     refused: Callable[[], list[dict[str, Any]]]
     """What the watcher refused, newest last."""
+    more: Callable[[], dict[str, Any]] = dict
+    """Facts of this role alone."""
     _at: float = field(default=-1e9)
     _state: str = ""
 
@@ -46,13 +49,13 @@ class HeartbeatChore:
         self._at, self._state = now, status.state
         heartbeat = Heartbeat(
             process=self.process,
-            role="consumer",
+            role=self.role,
             at=self.now(),
             started_at=self.started_at,
             log_id=self.decider.log_id,
             group=self.decider.group,
             state=status.state,
-            facts=status.facts() | self._state_facts(status) | self._policy_facts(),
+            facts=status.facts() | self._state_facts(status) | self._policy_facts() | self.more(),
         )
         try:
             self.store.beat(heartbeat)

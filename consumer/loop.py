@@ -132,7 +132,8 @@ class Loop:
     def _take_up(self, partition: int) -> Restored:
         self.status.state = "restoring"
         try:
-            restored = self.restorer.restore(partition, self.reader.committed(partition))
+            committed = self.sink.resumes_at(partition, self.reader.committed(partition))
+            restored = self.restorer.restore(partition, committed)
         except BaseException:
             self._let_go(partition)  # half a state is none
             raise

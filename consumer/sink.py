@@ -16,6 +16,10 @@ _ENCODER = msgspec.json.Encoder()
 class Sink(Protocol):
     """What becomes of every poll, in two steps. Both may be repeated with the same answer."""
 
+    def resumes_at(self, partition: int, committed: int | None) -> int | None:
+        """Where a partition that came goes on, given what the group committed; None: where its checkpoint stands."""
+        ...
+
     def store(self, answer: Answer) -> None:
         """Make durable what the answer holds. Raises StoreError when that did not work: the loop pauses and tries again."""
         ...
@@ -39,6 +43,10 @@ class FlagSink:
 
     flags: FlagStore
     publisher: Publisher
+
+    def resumes_at(self, partition: int, committed: int | None) -> int | None:
+        """Where the group stands."""
+        return committed
 
     def store(self, answer: Answer) -> None:
         """Insert flags by id and replace minutes by whole values."""

@@ -10,6 +10,7 @@ FraudError
 ├── LogError             the log cannot be reached or does not hold what was asked; retry or stop
 │   └── PoisonedError    the producer is unusable: replace it and send again
 ├── StoreError           stop uncommitted, retry
+├── ArchiveError         refuse: the archive is of another log or newer, or one of its files is damaged; name it
 ├── MappingError         refuse the foreign file, name the line of the mapping
 ├── FailpointError       a fault test asked for it; nobody handles it
 └── UsageError           refuse the command in one line
@@ -59,6 +60,10 @@ class PoisonedError(LogError):
 
 class StoreError(FraudError):
     """The store did not take, or did not answer."""
+
+
+class ArchiveError(FraudError):
+    """An archive of another log or a newer release, or a file of it that is damaged."""
 
 
 class MappingError(FraudError):

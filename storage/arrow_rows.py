@@ -75,6 +75,13 @@ class ArrowRows:
         micros: Ints = _array(self._table[name].cast(MOMENT).cast(pa.int64())).to_numpy()
         return micros
 
+    def integers(self, name: str) -> Ints | None:
+        """A column of whole numbers without absences; None where the table has no such column."""
+        if name not in self._table.column_names:
+            return None
+        integers: Ints = _array(self._table[name].cast(pa.int64())).to_numpy()
+        return integers
+
     def utf8(self, name: str) -> npt.NDArray[np.object_]:
         """A text field as bytes, row by row: for identifiers that do not repeat."""
         encoded: npt.NDArray[np.object_] = _array(self._column(name, pa.string()).cast(pa.binary())).to_numpy(
@@ -94,22 +101,27 @@ class ArrowRows:
 def batch_of_table(
     table: pa.Table, default_currency: str, first_offset: int = 0, partition: int = 0, not_before: int = 0
 ) -> Batch:
-    """A batch of rows in their order of arrival, numbered from `first_offset`.
+    """A batch of rows in their order of arrival.
 
-    `received_at` is the file's, else the event time, as a running maximum from `not_before` on (pass the last `received_at`
-    of the table before, and any cut into tables gives the same batches). Raises UsageError for a word that no payment can
-    have, such as an unknown currency.
+    Partitions and offsets are the table's where it has both; else rows are numbered from `first_offset`. `received_at` is the
+    file's, else the event time, as a running maximum from `not_before` on (pass the last `received_at` of the table before,
+    and any cut into tables gives the same batches). Raises UsageError for a word that no payment can have, such as an unknown
+    currency.
     """
     rows = ArrowRows(table)
     event_time = rows.micros("event_time")
     if event_time is None:
         raise UsageError("a table of payments needs the columns transaction_id, user_id, event_time and amount")
     received_at = rows.micros("received_at")
+    partitions, offsets = rows.integers("partition"), rows.integers("offset")
+    if partitions is None or offsets is None:
+        partitions = np.full(len(rows), partition, np.int64)
+        offsets = np.arange(first_offset, first_offset + len(rows), dtype=np.int64)
     columns = _kept_columns(rows, default_currency)
     return Batch(
         rows=rows,
-        partition=np.full(len(rows), partition, np.int64),
-        offset=np.arange(first_offset, first_offset + len(rows), dtype=np.int64),
+        partition=partitions,
+        offset=offsets,
         received_at=_running_maximum(event_time if received_at is None else received_at, not_before),
         event_time=event_time,
         user=_hashes(rows.text("user_id")),

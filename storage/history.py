@@ -44,14 +44,14 @@ _OPTIONAL = [name for name in Transaction.__struct_fields__ if name not in {fiel
 SCHEMA = pa.schema([*_FIRST, *(pa.field(name, _TYPES.get(name, pa.string())) for name in _OPTIONAL)])
 """Every field of `Transaction`, and `utc_offset`."""
 # Rounded prices repeat: dictionaries beat byte-stream-split (2.1 to 5.5 bytes a payment), and for balances plain pages do.
-_ENCODINGS = {
+ENCODINGS = {
     "event_time": "DELTA_BINARY_PACKED",
     "transaction_id": "DELTA_LENGTH_BYTE_ARRAY",
     "available_amount": "PLAIN",
 }
 _LAYOUT: dict[str, Any] = {
-    "use_dictionary": [name for name in SCHEMA.names if name not in _ENCODINGS],
-    "column_encoding": _ENCODINGS,
+    "use_dictionary": [name for name in SCHEMA.names if name not in ENCODINGS],
+    "column_encoding": ENCODINGS,
 }
 _AS_DICTIONARY = [field.name for field in SCHEMA if field.type == pa.string() and field.name != "transaction_id"]
 _ROWS_PER_GROUP = 262_144

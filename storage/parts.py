@@ -2,9 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pyarrow.parquet as pq
 
 from fraud.errors import UsageError
 
+UNFINISHED = ".tmp"
+"""How the names of files end that are being written."""
 _CHUNK = 1 << 20
 
 
@@ -61,6 +65,19 @@ class Folder:
         """Paths of the folders below that hold a file of this name, in order."""
         return sorted(path.rpartition("/")[0] for path in self._files(recursive=True) if path.endswith(f"/{name}"))
 
+    def folders(self) -> list[str]:
+        """Names of the folders directly in this one, in order."""
+        selector = pafs.FileSelector(self.path, allow_not_found=True)
+        found = self.filesystem.get_file_info(selector)
+        return sorted(info.base_name for info in found if info.type == pafs.FileType.Directory)
+
+    def sweep(self, older_than: datetime) -> None:
+        """Remove what was left unfinished, here and below, before a moment."""
+        selector = pafs.FileSelector(self.path, recursive=True, allow_not_found=True)
+        for info in self.filesystem.get_file_info(selector):
+            if info.path.endswith(UNFINISHED) and info.mtime is not None and info.mtime < older_than:
+                self.remove(info.path.removeprefix(f"{self.path}/"))
+
     def _files(self, *, recursive: bool) -> list[str]:
         selector = pafs.FileSelector(self.path, recursive=recursive, allow_not_found=True)
         return [info.path for info in self.filesystem.get_file_info(selector) if info.type == pafs.FileType.File]
@@ -72,12 +89,33 @@ class Folder:
         with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
             return bytes(stream.read())
 
-    def write(self, name: str, content: bytes) -> None:
-        """A small file whole, by way of a temporary name."""
-        temporary = f"{self.path}/{_temporary(name)}"
-        with self.filesystem.open_output_stream(temporary) as stream:
-            stream.write(content)
-        self.filesystem.move(temporary, f"{self.path}/{name}")
+    def write(self, name: str, content: bytes, halfway: Callable[[], None] = lambda: None) -> None:
+        """A file that fits into memory whole, by way of a temporary name; nothing is left of it when that fails."""
+        temporary = _temporary(name)
+        try:
+            with self.filesystem.open_output_stream(f"{self.path}/{temporary}") as stream:
+                stream.write(content[: len(content) // 2])
+                halfway()
+                stream.write(content[len(content) // 2 :])
+            self.rename(temporary, name)
+        except BaseException:
+            with suppress(OSError):
+                self.remove(temporary)
+            raise
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file its name, in place of an older one. On a local disk bytes and name outlast a power cut."""
+        self._settle(old)
+        self.filesystem.move(f"{self.path}/{old}", f"{self.path}/{new}")
+        self._settle("")
+
+    def _settle(self, name: str) -> None:
+        if isinstance(self.filesystem, pafs.LocalFileSystem):
+            opened = os.open(f"{self.path}/{name}", os.O_RDONLY)
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is not there is fine."""
@@ -125,11 +163,12 @@ class PartFile:
 
     def publish(self) -> None:
         """Let readers see the closed file, in place of an older one of the same name."""
-        self._folder.filesystem.move(f"{self._folder.path}/{self._temporary}", f"{self._folder.path}/{self._name}")
+        self._folder.rename(self._temporary, self._name)
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self._writer.close()
+        with suppress(OSError, pa.ArrowException):  # a full disk takes no footer either
+            self._writer.close()
         self._folder.remove(self._temporary)
 
 
@@ -148,8 +187,8 @@ def part_name(number: int) -> str:
 
 
 def _temporary(name: str) -> str:
-    # Parquet readers pass over names that begin with a dot; the pid keeps two writers apart.
-    return f".{name}.{os.getpid()}.tmp"
+    # Parquet readers pass over names that begin with a dot; containers share process ids, so those keep no writers apart.
+    return f".{name}.{uuid.uuid4().hex}{UNFINISHED}"
 
 
 def _is_part(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from cli import archive
 from cli.connect import open_log, open_store, topics
 from cli.consume import build
 from cli.settings import Settings
@@ -87,6 +88,27 @@ class Road:
         finally:
             loop.close()
         return loop
+
+    def archiver(self, name: str, *, records: int, at_once: int = 5_000) -> Loop:
+        """An archive in a folder and a group of its own, that leaves after so many records."""
+        folder = self.archive_folder(name)
+        settings = self.settings.model_copy(update={"batch_size": at_once, "data_dir": str(folder), "group": name})
+        loop = archive.build(settings, self.log, self.store)
+        loop.until = lambda status: status.seen >= records
+        return loop
+
+    def archive(self, name: str, *, records: int, at_once: int = 5_000) -> Loop:
+        """Run one."""
+        loop = self.archiver(name, records=records, at_once=at_once)
+        try:
+            loop.run()
+        finally:
+            loop.close()
+        return loop
+
+    def archive_folder(self, name: str) -> Path:
+        """Where it writes."""
+        return Path(self.settings.data_dir) / name
 
     def flags(self) -> list[dict[str, Any]]:
         """Every stored flag by id, without what differs from run to run."""

@@ -1,0 +1,69 @@
+"""`fraud archive`: a second reader of the same log, which keeps every decision in Parquet."""
+
+from typing import Annotated
+
+import typer
+
+from cli.connect import open_log, open_store, speak
+from cli.loops import Part, check_topics, joined, run
+from cli.settings import Settings
+from cli.waiting import until_up
+from consumer.archive_metrics import ArchiveMetrics
+from consumer.archiving import ArchiveSink
+from consumer.loop import Loop
+from consumer.metrics import Metrics
+from consumer.warming import warm_up
+from storage import failpoints
+from storage.decisions import decision_files
+from storage.flags.flag_store import FlagStore
+from storage.logs.log import TRANSACTIONS, Log
+
+
+def archive(
+    wait: Annotated[float, typer.Option(help="Seconds to wait for log and store to come up.", min=0)] = 60.0,
+) -> None:
+    """Read payments and labels from the log, decide again what the consumer decides, keep all of it as Parquet.
+
+    Files lie under FRAUD_DATA_DIR, in decisions/ and labels/. The consumer group is FRAUD_GROUP with `-archive` behind it.
+    SIGTERM or Ctrl-C leaves cleanly; what is not in a whole file by then is read again at the next start.
+
+    Example: FRAUD_DATA_DIR=/data fraud archive
+    """
+    settings = Settings()
+    speak(settings)
+    failpoints.arm(settings.failpoints or "")
+    log, store = open_log(settings), open_store(settings)
+    until_up(store.prepare, wait)
+    until_up(lambda: check_topics(log), wait)
+    warm_up()
+    try:
+        run(build(settings, log, store), settings)
+    finally:
+        store.close()
+        log.close()
+
+
+def build(settings: Settings, log: Log, store: FlagStore) -> Loop:
+    """An archive with all its parts, ready to run. Raises ArchiveError for a folder of another log."""
+    metrics = Metrics()
+    archived = ArchiveMetrics(metrics.registry)
+    decisions = decision_files(settings.data_dir, log.topic_id(TRANSACTIONS))
+    decisions.claim(log.partitions(TRANSACTIONS))
+    return joined(
+        settings,
+        log,
+        store,
+        Part(
+            role="archive",
+            group=f"{settings.group}-archive",
+            sink=ArchiveSink(
+                files=decisions,
+                first_offset=lambda partition: log.bounds(TRANSACTIONS, partition)[0],
+                metrics=archived,
+            ),
+            chores=lambda _decider, _policies: [],
+            metrics=metrics,
+            facts=archived.facts,
+            commits_everything=False,
+        ),
+    )
