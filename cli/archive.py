@@ -1,22 +1,25 @@
 """`fraud archive`: a second reader of the same log, which keeps every decision in Parquet."""
 
+import time
 from typing import Annotated
 
 import typer
 
 from cli.connect import open_log, open_store, speak
-from cli.loops import Part, check_topics, joined, run
+from cli.loops import Part, check_topics, joined, policy_reader, run
 from cli.settings import Settings
 from cli.waiting import until_up
 from consumer.archive_metrics import ArchiveMetrics
 from consumer.archiving import ArchiveSink
+from consumer.label_archiving import LabelChore
 from consumer.loop import Loop
 from consumer.metrics import Metrics
 from consumer.warming import warm_up
 from storage import failpoints
+from storage.archived_labels import label_files
 from storage.decisions import decision_files
 from storage.flags.flag_store import FlagStore
-from storage.logs.log import TRANSACTIONS, Log
+from storage.logs.log import LABELS, TRANSACTIONS, Log
 
 
 def archive(
@@ -47,21 +50,36 @@ def build(settings: Settings, log: Log, store: FlagStore) -> Loop:
     """An archive with all its parts, ready to run. Raises ArchiveError for a folder of another log."""
     metrics = Metrics()
     archived = ArchiveMetrics(metrics.registry)
+    group = f"{settings.group}-archive"
     decisions = decision_files(settings.data_dir, log.topic_id(TRANSACTIONS))
     decisions.claim(log.partitions(TRANSACTIONS))
+    labels = label_files(settings.data_dir, log.topic_id(LABELS))
+    labels.claim(log.partitions(LABELS))
+    policies = policy_reader(settings, log)
+    chore = LabelChore(
+        source=log,
+        reader=log.group_reader(LABELS, f"{group}-labels", settings.member),
+        publisher=log.publisher(),
+        policies=policies,
+        files=labels,
+        metrics=archived,
+        monotonic=time.monotonic,
+    )
     return joined(
         settings,
         log,
         store,
         Part(
             role="archive",
-            group=f"{settings.group}-archive",
+            group=group,
+            policies=policies,
             sink=ArchiveSink(
                 files=decisions,
                 first_offset=lambda partition: log.bounds(TRANSACTIONS, partition)[0],
                 metrics=archived,
+                on_close=chore.close,
             ),
-            chores=lambda _decider, _policies: [],
+            chores=lambda _decider: [chore],
             metrics=metrics,
             facts=archived.facts,
             commits_everything=False,

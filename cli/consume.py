@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.connect import open_log, open_store, speak
-from cli.loops import Part, check_topics, joined, now, run
+from cli.loops import Part, check_topics, joined, now, policy_reader, run
 from cli.settings import Settings
 from cli.waiting import until_up
 from consumer.loop import Loop
@@ -51,8 +51,9 @@ def build(settings: Settings, log: Log, store: FlagStore, *, watch: bool) -> Loo
         Part(
             role="consumer",
             group=settings.group,
+            policies=policy_reader(settings, log),
             sink=FlagSink(store, log.publisher()),
-            chores=lambda decider, _policies: [
+            chores=lambda decider: [
                 UsersChore(source=log, store=store, is_mine=lambda: 0 in decider.states, monotonic=time.monotonic),
                 *([watcher] if watch else []),
             ],

@@ -37,8 +37,9 @@ class Part:
     """As heartbeats say it."""
     group: str
     """Consumer group, and folder of its checkpoints."""
+    policies: PolicyReader
     sink: Sink
-    chores: Callable[[Decider, PolicyReader], Sequence[Chore]]
+    chores: Callable[[Decider], Sequence[Chore]]
     """What it does between polls besides its heartbeat."""
     metrics: Metrics = field(default_factory=Metrics)
     refused: Callable[[], list[dict[str, Any]]] = list
@@ -53,9 +54,7 @@ def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
     """A loop with all its parts, ready to run."""
     monotonic = time.monotonic
     reader = log.group_reader(TRANSACTIONS, part.group, settings.member)
-    policies = PolicyReader(
-        source=log, scorers=Scorers(lambda model_id: scorer_of(settings, model_id)), monotonic=monotonic
-    )
+    policies = part.policies
     decider = Decider(
         log_id=log.topic_id(TRANSACTIONS),
         group=part.group,
@@ -92,11 +91,17 @@ def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
             at_end=part.commits_everything,
         ),
         status=Status(metrics=part.metrics, now=now, monotonic=monotonic),
-        chores=[heartbeat, *part.chores(decider, policies)],
+        chores=[heartbeat, *part.chores(decider)],
         max_records=settings.batch_size,
         stopping=threading.Event(),
     )
     return loop
+
+
+def policy_reader(settings: Settings, log: Log) -> PolicyReader:
+    """Follows the policies, and finds the models that they name."""
+    scorers = Scorers(lambda model_id: scorer_of(settings, model_id))
+    return PolicyReader(source=log, scorers=scorers, monotonic=time.monotonic)
 
 
 def run(loop: Loop, settings: Settings) -> None:

@@ -21,6 +21,9 @@ class ArchiveMetrics:
             ["data_set", "partition"],
             registry=registry,
         )
+        self._buried = Counter(
+            "fraud_unreadable_labels", "Labels that became dead letters, by reason", ["reason"], registry=registry
+        )
         self._totals = {"files": 0, "rows": 0, "bytes": 0}
         self._ends: dict[str, dict[str, int]] = {}
 
@@ -36,6 +39,10 @@ class ArchiveMetrics:
         """A range is archived, with or without a file."""
         self._up_to.labels(data_set, whole.partition).set(whole.end_offset)
         self._ends.setdefault(data_set, {})[str(whole.partition)] = whole.end_offset
+
+    def buried(self, reason: str) -> None:
+        """A label could not be read."""
+        self._buried.labels(reason).inc()
 
     def lost(self, data_set: str, partition: int) -> None:
         """A partition went to somebody else."""

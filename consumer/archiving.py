@@ -29,6 +29,8 @@ class ArchiveSink:
     first_offset: Callable[[int], int]
     """The first offset of a partition that the log still holds."""
     metrics: ArchiveMetrics
+    on_close: Callable[[], None] = lambda: None
+    """Lets go of what else the archive holds open."""
     _open: dict[int, OpenRange] = field(default_factory=dict)
     _whole: list[Range] = field(default_factory=list)
     """Ended and not yet written."""
@@ -60,6 +62,7 @@ class ArchiveSink:
 
     def close(self) -> None:
         """The open ranges are not yet archived; the log has them."""
+        self.on_close()
 
     def _take(self, judged: Judged) -> None:
         """Take one stretch; records that were taken already are passed over, so a repeated answer changes nothing."""

@@ -64,9 +64,9 @@ class ArchiveFiles:
             return first
         return described(self.folder, last).end_offset if committed is None else committed
 
-    def last(self, partition: int) -> ArchiveFile | None:
-        """The newest file of a partition. Raises as `resumes_at`."""
-        last = self._last(partition)
+    def last(self, partition: int, before: int) -> ArchiveFile | None:
+        """The newest file of a partition that begins before an offset. Raises as `resumes_at`."""
+        last = self._last(partition, before)
         return None if last is None else described(self.folder, last)
 
     def write(self, whole: Range) -> int:
@@ -82,11 +82,17 @@ class ArchiveFiles:
             folder.write(name, content, halfway=lambda: reached("inside_archive_file"))
         return len(content)
 
-    def _last(self, partition: int) -> Name | None:
+    def _last(self, partition: int, before: int | None = None) -> Name | None:
         with _stored(f"{self.folder.path} cannot be read"):
             for date in reversed(self.folder.folders()):
                 found = (name_of(f"{date}/{name}") for name in (self.folder / date).names())
-                mine = [name for name in found if name is not None and name.partition == partition]
+                mine = [
+                    name
+                    for name in found
+                    if name is not None
+                    and name.partition == partition
+                    and (before is None or name.first_offset < before)
+                ]
                 if mine:
                     return max(mine, key=lambda name: name.first_offset)
         return None

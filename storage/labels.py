@@ -1,7 +1,8 @@
 """Labels: truth that arrives later, appended under the month it was reported in, and resolved as of a moment.
 
-`labels/year=YYYY/month=MM/part-<batch>.parquet` is a sibling of `historical/`. Nothing is ever rewritten by a later label: who
-asks as of a day gets what was known on that day.
+`labels/year=YYYY/month=MM/part-<batch>.parquet` is a sibling of `historical/`; `labels/date=YYYY-MM-DD/part-p...parquet`, by the
+day of arrival, is what `storage.archived_labels` keeps of the topic. A label may be in both. Nothing is ever rewritten by a
+later label: who asks as of a day gets what was known on that day.
 """
 
 from collections import defaultdict
@@ -63,7 +64,7 @@ def write(root: str | Path, batch: str, labels: Iterable[Label]) -> int:
         for file in files:
             file.publish()
         for path in folder.parts():
-            if path.endswith(f"/{name}") and _month_of(path) not in by_month:
+            if path.endswith(f"/{name}") and not _is_archived(path) and _month_of(path) not in by_month:
                 folder.remove(path.removeprefix(f"{folder.path}/"))
     return sum(file.rows for file in files)
 
@@ -79,7 +80,7 @@ def load(root: str | Path, as_of: datetime, verdicts: pd.DataFrame | pa.Table | 
         raise UsageError("`as_of` needs a UTC offset: what was known depends on it")
     folder = Folder.at(root) / FOLDER
     moment = as_of.astimezone(UTC)
-    tables = [_read(folder, path) for path in folder.parts() if _month_of(path) <= (moment.year, moment.month)]
+    tables = [_read(folder, path) for path in folder.parts() if _may_hold(path, moment)]
     if verdicts is not None and len(verdicts):
         tables.append(_verdicts(verdicts))
     known = pa.concat_tables(tables or [SCHEMA.empty_table()]).to_pandas()
@@ -87,7 +88,10 @@ def load(root: str | Path, as_of: datetime, verdicts: pd.DataFrame | pa.Table | 
 
 
 def read_tables(root: str | Path) -> Iterator[pa.Table]:
-    """Every label as it was reported, a table for each part; none where nothing was ever reported."""
+    """Every label as it was reported, a table for each part; none where nothing was ever reported.
+
+    One that was generated, sent and archived is told as often as it is kept: `load` counts it once.
+    """
     folder = Folder.at(root) / FOLDER
     for path in folder.parts():
         yield _read(folder, path)
@@ -120,6 +124,15 @@ def _part(folder: Folder, name: str, month: tuple[int, int], labels: list[Label]
     file.write(table_of(ordered), _ROWS_PER_GROUP)
     file.close()
     return file
+
+
+def _may_hold(path: str, moment: datetime) -> bool:
+    """Whether a part can hold what was known at a moment. A replayed label arrives years after it was reported."""
+    return _is_archived(path) or _month_of(path) <= (moment.year, moment.month)
+
+
+def _is_archived(path: str) -> bool:
+    return path.split("/")[-2].startswith("date=")
 
 
 def _month_of(path: str) -> tuple[int, int]:

@@ -54,8 +54,8 @@ def transactions(
 
 
 def reports(root: str | Path, since: datetime | None = None, until: datetime | None = None) -> list[Label]:
-    """Labels with since <= reported_at < until, in order of their reports."""
-    found = [
+    """Labels with since <= reported_at < until, in order of their reports; one that is kept twice is told once."""
+    found = {
         Label(
             transaction_id=row["transaction_id"],
             user_id=row["user_id"],
@@ -68,7 +68,7 @@ def reports(root: str | Path, since: datetime | None = None, until: datetime | N
         for table in labels.read_tables(root)
         for row in table.to_pylist()
         if (since is None or row["reported_at"] >= since) and (until is None or row["reported_at"] < until)
-    ]
+    }
     return sorted(found, key=lambda label: (label.reported_at, label.user_id, label.transaction_id))
 
 

@@ -1,0 +1,160 @@
+"""Topic `labels` into Parquet, between two polls of the archive: a reader in a group of its own, with the same rule for files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+import numpy as np
+import structlog
+
+from consumer.archive_metrics import ArchiveMetrics
+from consumer.policies import PolicyReader
+from consumer.status import Status
+from fraud.batch import Polled
+from fraud.dead_letters import DeadLetter
+from fraud.errors import StoreError
+from fraud.label_decoding import DecodedLabels, decode_labels
+from storage.archive_files import ArchiveFiles
+from storage.archived_labels import SCHEMA, rows_of
+from storage.decisions import picked
+from storage.logs.log import DEAD_LETTERS, LABELS, GroupReader, Log, Publisher
+from storage.ranges import OpenRange, Range
+
+log = structlog.get_logger()
+
+EVERY: Final = 1.0
+"""Seconds (monotonic) between two looks at the topic."""
+AT_ONCE: Final = 5_000
+"""Labels of one look."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LabelChore:
+    """Write files that end where the log says, then commit their ends: a crash repeats work into the same bytes.
+
+    A label that cannot be read becomes a dead letter, at least once, recognisable by topic-partition-offset.
+    """
+
+    source: Log
+    reader: GroupReader
+    publisher: Publisher
+    policies: PolicyReader
+    files: ArchiveFiles
+    metrics: ArchiveMetrics
+    monotonic: Callable[[], float]
+    _at: float = field(default=-1e9)
+    _clock: dict[int, int] = field(default_factory=dict)
+    """Running maximum of append times by partition, microseconds."""
+    _open: dict[int, OpenRange] = field(default_factory=dict)
+    _whole: list[Range] = field(default_factory=list)
+    """Ended and not yet written."""
+
+    def due(self, _status: Status) -> None:
+        """Look at the topic, write what is whole. A folder that takes nothing is tried again; nothing more is read meanwhile."""
+        if self.monotonic() - self._at < EVERY:
+            return
+        polled = self.reader.poll(0, AT_ONCE)
+        if len(polled) < AT_ONCE:
+            self._at = self.monotonic()
+        self._follow()
+        self._take(self._mine(polled))
+        try:
+            self._write()
+        except StoreError as error:
+            self.reader.pause()
+            log.warning("labels_not_archived", reason=str(error))
+        else:
+            self.reader.resume()
+
+    def close(self) -> None:
+        """Leave the group; the open ranges are not yet archived, the log has them."""
+        self.publisher.close()
+        self.reader.close()
+
+    def _follow(self) -> None:
+        """Let go of partitions that left, take up those that came."""
+        changes = self.reader.assignment()
+        for partition in changes.lost:
+            self._open.pop(partition, None)
+            self._whole = [whole for whole in self._whole if whole.partition != partition]
+            self.metrics.lost(LABELS, partition)
+        for partition in changes.gained:
+            first, _ = self.source.bounds(LABELS, partition)
+            offset = self.files.resumes_at(partition, self.reader.committed(partition), first)
+            self._clock[partition] = self._clock_before(partition, offset, first)
+            self._open[partition] = OpenRange(partition=partition, schema=SCHEMA, next_offset=offset)
+            self.reader.seek(partition, offset)
+
+    def _clock_before(self, partition: int, offset: int, first: int) -> int:
+        """The running maximum as it stood before an offset: the last file's, and what the log holds between."""
+        last = self.files.last(partition, before=offset)
+        clock, since = (0, first) if last is None else (last.received_at, max(first, last.end_offset))
+        between = self.source.read(LABELS, partition, since, offset) if since < offset else ()
+        return max([clock, *(record.received_at for record in between)])
+
+    def _mine(self, polled: Polled) -> Polled:
+        """Records of partitions that are here, by the partition's own clock."""
+        kept = np.flatnonzero(np.isin(polled.partition, np.array(list(self._open), np.int64)))
+        received_at = polled.received_at[kept]
+        partitions = polled.partition[kept]
+        for partition in np.unique(partitions).tolist():
+            rows = np.flatnonzero(partitions == partition)
+            received_at[rows] = np.maximum.accumulate(np.maximum(received_at[rows], self._clock[partition]))
+            self._clock[partition] = int(received_at[rows[-1]])
+        return replace(
+            polled,
+            partition=partitions,
+            offset=polled.offset[kept],
+            received_at=received_at,
+            values=[polled.values[row] for row in kept.tolist()],
+        )
+
+    def _take(self, polled: Polled) -> None:
+        if not len(polled):
+            return
+        decoded = self._decoded(polled)
+        self._bury(decoded)
+        rows = rows_of(polled, decoded.rows, decoded.labels)
+        partitions, offsets = polled.partition[decoded.rows], polled.offset[decoded.rows]
+        for partition in np.unique(polled.partition).tolist():
+            records, mine = np.flatnonzero(polled.partition == partition), np.flatnonzero(partitions == partition)
+            self._whole += self._open[partition].take(
+                polled.offset[records], polled.received_at[records], offsets[mine], picked(rows, mine)
+            )
+
+    def _decoded(self, polled: Polled) -> DecodedLabels:
+        """Digit runs are exempt as the policy of the record's append time says."""
+        self.policies.look(int(polled.received_at.max()))
+        timeline = self.policies.timeline
+        exempt = [
+            frozenset[str]() if index < 0 else timeline.policies[index].rules.exempt
+            for index in timeline.at(polled.received_at).tolist()
+        ]
+        return decode_labels(polled, LABELS, exempt)
+
+    def _bury(self, decoded: DecodedLabels) -> None:
+        for letter in decoded.dead:
+            self.publisher.send(DEAD_LETTERS, _key(letter), _ENCODER.encode(letter))
+            self.metrics.buried(letter.reason.value)
+            log.warning(
+                "label_unreadable", partition=letter.partition, offset=letter.offset, reason=letter.reason.value
+            )
+        if decoded.dead:
+            self.publisher.flush()
+
+    def _write(self) -> None:
+        while self._whole:
+            whole = self._whole[0]
+            if len(whole.rows):
+                self.metrics.wrote(LABELS, whole, self.files.write(whole))
+            self.reader.commit({whole.partition: whole.end_offset})
+            self.metrics.reached(LABELS, whole)
+            del self._whole[0]
+
+
+def _key(letter: DeadLetter) -> bytes:
+    return f"{letter.topic}-{letter.partition}-{letter.offset}".encode()
+
+
+_ENCODER: Final = msgspec.json.Encoder()

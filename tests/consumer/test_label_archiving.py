@@ -1,0 +1,211 @@
+"""Topic `labels` becomes Parquet that `storage.labels` reads, by the same rule as decisions: same log, same bytes."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from consumer.label_archiving import LabelChore
+from consumer.loop import Loop
+from fraud.decision import micros
+from fraud.errors import FailpointError, StoreError
+from fraud.schema import Label, LabelSource, LabelValue
+from storage import failpoints, labels, past
+from storage.archive import Archive
+from storage.logs.log import LABELS, Record
+from tests.builders import NOON
+from tests.consumer.roads import Road
+
+CARD = "4111111111111111"
+
+
+def label(number: int, **what_matters: Any) -> Label:
+    fields: dict[str, Any] = {
+        "transaction_id": f"t-{number}",
+        "user_id": f"u-{number % 5}",
+        "source": LabelSource.CUSTOMER,
+        "label": LabelValue.FRAUD,
+        "event_time": NOON,
+        "reported_at": NOON + timedelta(minutes=number),
+    }
+    return Label(**(fields | what_matters))
+
+
+def send(road: Road, said: Iterable[Label | bytes], seconds: float = 60.0) -> None:
+    publisher = road.log.publisher(lambda: road.clock)
+    for one in said:
+        road.clock += int(seconds * 1e6)
+        value = one if isinstance(one, bytes) else msgspec.json.encode(one)
+        publisher.send(LABELS, b"key" if isinstance(one, bytes) else one.user_id.encode(), value)
+    publisher.close()
+
+
+@pytest.fixture
+def road(tmp_path: Path) -> Road:
+    """Two hours of labels, some of them broken."""
+    road = Road(tmp_path)
+    road.policy()
+    for first in range(0, 100, 20):
+        send(
+            road,
+            [*map(label, range(first, first + 20)), b'{"broken', msgspec.json.encode(label(first, fraud_type=CARD))],
+        )
+    return road
+
+
+def chore_of(loop: Loop) -> LabelChore:
+    [chore] = [chore for chore in loop.chores if isinstance(chore, LabelChore)]
+    return chore
+
+
+def archived(road: Road, name: str, *, turns: int = 3, at_once: int = 5_000) -> None:
+    """Let an archive look at the labels so many times."""
+    loop = road.archiver(name, records=0)
+    chore = chore_of(loop)
+    clock = iter(range(0, 10_000_000, 10))
+    chore.monotonic = lambda: float(next(clock))
+    if at_once < 5_000:
+        chore.reader = _Sparing(chore.reader, at_once)
+    try:
+        for _ in range(turns):
+            chore.due(loop.status)
+    finally:
+        loop.close()
+
+
+def files(road: Road, name: str) -> dict[str, str]:
+    root = road.archive_folder(name) / "labels"
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("part-*")}
+
+
+@pytest.fixture
+def whole(road: Road) -> dict[str, str]:
+    archived(road, "whole")
+    return files(road, "whole")
+
+
+def test_labels_of_the_log_are_known_as_of_their_report(road: Road, whole: dict[str, str]) -> None:
+    found = labels.load(road.archive_folder("whole"), NOON + timedelta(minutes=30))
+
+    assert len(found) == 31
+    assert len(labels.load(road.archive_folder("whole"), NOON + timedelta(days=1))) > 80
+
+
+@pytest.mark.parametrize(("turns", "at_once"), [(200, 1), (40, 7)])
+def test_the_cut_into_polls_changes_no_byte(road: Road, whole: dict[str, str], turns: int, at_once: int) -> None:
+    archived(road, "cut", turns=turns, at_once=at_once)
+
+    assert files(road, "cut") == whole != {}
+
+
+def test_stopping_and_starting_changes_no_byte(road: Road, whole: dict[str, str]) -> None:
+    for turns in (3, 1, 5, 30):
+        archived(road, "stopped", turns=turns, at_once=9)
+
+    assert files(road, "stopped") == whole
+
+
+def test_a_clock_that_went_back_is_remembered_over_a_stop(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    backwards = [0, 400, 700, 100, 100, 900, 50, 1_300]
+    with_clocks(road, [(label(number), second) for number, second in enumerate(backwards)])
+    archived(road, "whole")
+    for turns in (2, 2, 2, 2, 2, 2, 8):
+        archived(road, "stopped", turns=turns, at_once=2)
+
+    assert files(road, "stopped") == files(road, "whole")
+    ends = [file.received_at for file in Archive(road.archive_folder("whole"), LABELS).files(0)]
+    assert len(ends) >= 3
+    assert ends == sorted(ends)
+
+
+def with_clocks(road: Road, said: list[tuple[Label, int]]) -> None:
+    """Records as another broker would have them appended after a change of leader: its clock was behind."""
+    start = micros(NOON)
+    records = [
+        Record(0, offset, start + second * 1_000_000, b"key", msgspec.json.encode(one))
+        for offset, (one, second) in enumerate(said)
+    ]
+    road.log.import_records(LABELS, records)
+
+
+def test_a_label_that_cannot_be_read_is_a_dead_letter(road: Road, whole: dict[str, str]) -> None:
+    dead = road.dead()
+
+    assert {(letter["topic"], letter["reason"]) for letter in dead} == {(LABELS, "not_json"), (LABELS, "pan_detected")}
+    assert len(dead) == 10
+    assert CARD not in str(dead)
+    described = [
+        file for partition in range(2) for file in Archive(road.archive_folder("whole"), LABELS).files(partition)
+    ]
+    assert sum(file.dead for file in described) > 5
+
+
+def test_what_was_generated_and_sent_counts_once(road: Road, whole: dict[str, str]) -> None:
+    folder = road.archive_folder("whole")
+    alone = past.reports(folder)
+    labels.write(folder, "2026-03", alone)
+
+    assert past.reports(folder) == alone
+    assert len(labels.load(folder, NOON + timedelta(days=1))) == len({one.transaction_id for one in alone})
+
+
+@pytest.mark.parametrize("point", ["inside_archive_file"])
+def test_a_crash_leaves_whole_files_and_loses_none(road: Road, whole: dict[str, str], armed: None, point: str) -> None:
+    failpoints.arm(f"{point}=raise@3")
+    with pytest.raises(FailpointError):
+        archived(road, "died")
+    found = files(road, "died")
+
+    archived(road, "died")
+
+    assert found.items() < whole.items()
+    assert files(road, "died") == whole
+
+
+def test_a_folder_that_takes_nothing_is_tried_again(road: Road, whole: dict[str, str]) -> None:
+    loop = road.archiver("full", records=0)
+    chore = chore_of(loop)
+    clock = iter(range(0, 1_000, 10))
+    chore.monotonic = lambda: float(next(clock))
+    write, left = chore.files, [2]
+
+    class Full:
+        def write(self, one: Any) -> int:
+            left[0] -= 1
+            if left[0] >= 0:
+                raise StoreError("full")
+            return write.write(one)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(write, name)
+
+    chore.files = Full()  # type: ignore[assignment]
+    for _ in range(6):
+        chore.due(loop.status)
+    loop.close()
+
+    assert files(road, "full") == whole
+
+
+@pytest.fixture
+def armed() -> Iterator[None]:
+    yield
+    failpoints.disarm()
+
+
+class _Sparing:
+    """A reader that gives little at a time."""
+
+    def __init__(self, reader: Any, at_once: int) -> None:
+        self._reader, self._at_once = reader, at_once
+
+    def poll(self, timeout_ms: int, max_records: int) -> Any:
+        return self._reader.poll(timeout_ms, min(max_records, self._at_once))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
