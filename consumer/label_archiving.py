@@ -25,6 +25,8 @@ log = structlog.get_logger()
 
 EVERY: Final = 1.0
 """Seconds (monotonic) between two looks at the topic."""
+WAIT_MS: Final = 50
+"""Of one look: a client that is given no time never joins its group."""
 AT_ONCE: Final = 5_000
 """Labels of one look."""
 
@@ -54,7 +56,7 @@ class LabelChore:
         """Look at the topic, write what is whole. A folder that takes nothing is tried again; nothing more is read meanwhile."""
         if self.monotonic() - self._at < EVERY:
             return
-        polled = self.reader.poll(0, AT_ONCE)
+        polled = self.reader.poll(WAIT_MS, AT_ONCE)
         if len(polled) < AT_ONCE:
             self._at = self.monotonic()
         self._follow()
