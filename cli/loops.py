@@ -18,10 +18,12 @@ from consumer.heartbeat import HeartbeatChore
 from consumer.loop import Chore, Loop
 from consumer.metrics import Metrics, serve
 from consumer.policies import PolicyReader, Scorers
+from consumer.rebuilding import Rebuilder
 from consumer.restoring import Restorer
 from consumer.sink import Sink
 from consumer.status import Status
 from fraud.errors import UsageError
+from storage.archive import Archive
 from storage.flags.flag_store import FlagStore
 from storage.logs.log import ALL_TOPICS, TRANSACTIONS, Log
 
@@ -81,7 +83,13 @@ def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
         reader=reader,
         decider=decider,
         policies=policies,
-        restorer=Restorer(source=log, checkpoints=folder, decider=decider, alive=lambda: _breathe(loop, heartbeat)),
+        restorer=Restorer(
+            source=log,
+            checkpoints=folder,
+            decider=decider,
+            rebuilder=Rebuilder(Archive(settings.data_dir)),
+            alive=lambda: _breathe(loop, heartbeat),
+        ),
         sink=part.sink,
         checkpointing=Checkpointing(
             folder=folder,

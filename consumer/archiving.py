@@ -11,7 +11,7 @@ from consumer.deciding import Answer, Judged
 from fraud.columns import Bools
 from storage.archive import DECISIONS
 from storage.archive_files import ArchiveFiles
-from storage.decisions import SCHEMA, picked, rows_of
+from storage.decisions import picked, rows_of
 from storage.failpoints import reached
 from storage.ranges import OpenRange, Range
 
@@ -39,7 +39,8 @@ class ArchiveSink:
 
     def resumes_at(self, partition: int, committed: int | None) -> int | None:
         """The end of a file, or the beginning of the log; never where a checkpoint happens to stand."""
-        return self.files.resumes_at(partition, committed, self.first_offset(partition))
+        self._open[partition] = self.files.begin(partition, committed, self.first_offset(partition))
+        return self._open[partition].next_offset
 
     def store(self, answer: Answer) -> None:
         """Take the answer's records, unless that was done, and write the files that they end. Raises StoreError."""
@@ -71,7 +72,7 @@ class ArchiveSink:
             partition: records
             for partition in np.unique(polled.partition).tolist()
             if (records := np.flatnonzero(polled.partition == partition)).size
-            and polled.offset[records[-1]] >= self._range(partition).next_offset
+            and polled.offset[records[-1]] >= self._open[partition].next_offset
         }
         if not new:
             return
@@ -79,14 +80,9 @@ class ArchiveSink:
         rows, partitions, offsets = rows_of(judged.decisions, kept), batch.partition[kept], batch.offset[kept]
         for partition, records in new.items():
             mine = np.flatnonzero(partitions == partition)
-            self._whole += self._range(partition).take(
+            self._whole += self._open[partition].take(
                 polled.offset[records], polled.received_at[records], offsets[mine], picked(rows, mine)
             )
-
-    def _range(self, partition: int) -> OpenRange:
-        if partition not in self._open:
-            self._open[partition] = OpenRange(partition=partition, schema=SCHEMA)
-        return self._open[partition]
 
     def _write(self, whole: Range) -> None:
         if len(whole.rows):

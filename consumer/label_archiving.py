@@ -16,7 +16,7 @@ from fraud.dead_letters import DeadLetter
 from fraud.errors import StoreError
 from fraud.label_decoding import DecodedLabels, decode_labels
 from storage.archive_files import ArchiveFiles
-from storage.archived_labels import SCHEMA, rows_of
+from storage.archived_labels import rows_of
 from storage.decisions import picked
 from storage.logs.log import DEAD_LETTERS, LABELS, GroupReader, Log, Publisher
 from storage.ranges import OpenRange, Range
@@ -83,9 +83,9 @@ class LabelChore:
             self.metrics.lost(LABELS, partition)
         for partition in changes.gained:
             first, _ = self.source.bounds(LABELS, partition)
-            offset = self.files.resumes_at(partition, self.reader.committed(partition), first)
+            self._open[partition] = self.files.begin(partition, self.reader.committed(partition), first)
+            offset = self._open[partition].next_offset
             self._clock[partition] = self._clock_before(partition, offset, first)
-            self._open[partition] = OpenRange(partition=partition, schema=SCHEMA, next_offset=offset)
             self.reader.seek(partition, offset)
 
     def _clock_before(self, partition: int, offset: int, first: int) -> int:

@@ -147,7 +147,8 @@ class Loop:
             offset=restored.next_offset,
             checkpoint=restored.from_checkpoint,
             replayed=restored.replayed,
-            degraded=restored.degraded,
+            from_archive=restored.from_archive,
+            degraded=None if restored.degraded is None else str(restored.degraded),
         )
         return restored
 

@@ -33,6 +33,12 @@ class Metrics:
             "fraud_stage_seconds", "Seconds per poll and stage", ["stage"], buckets=_SECONDS, registry=self.registry
         )
         self.lag = Gauge("fraud_lag_records", "Records not read yet", ["partition"], registry=self.registry)
+        self.degraded = Gauge(
+            "fraud_degraded_offsets",
+            "Offsets missing from a partition's memory since it was restored",
+            ["partition"],
+            registry=self.registry,
+        )
         self.policies = Counter(
             "fraud_policies", "Policies read, by what became of them", ["outcome"], registry=self.registry
         )

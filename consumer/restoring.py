@@ -16,11 +16,12 @@ from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Decider
 from consumer.minutes import MINUTE, OpenMinute
 from consumer.partition_state import PartitionState
+from consumer.rebuilding import Missing, Rebuilder
 from fraud.batch import Polled
 from fraud.currencies import NO_CURRENCY
 from fraud.decision import micros
 from fraud.decoding import Intake, decode
-from fraud.errors import StateError
+from fraud.errors import ArchiveError, StateError
 from fraud.window_columns import HOUR, LATENESS, REACH
 from storage.failpoints import reached
 from storage.logs.log import TRANSACTIONS, Log, Record
@@ -41,8 +42,10 @@ class Restored:
     """Where live reading begins."""
     from_checkpoint: int | None
     replayed: int
-    degraded: str | None
-    """What is missing, when the log no longer reaches back far enough."""
+    degraded: Missing | None
+    """What is missing, when neither log nor archive reaches back far enough."""
+    from_archive: int = 0
+    """Payments that came from the archive."""
     seconds: float = 0.0
     """How long the replay took."""
 
@@ -54,6 +57,7 @@ class Restorer:
     source: Log
     checkpoints: CheckpointFolder
     decider: Decider
+    rebuilder: Rebuilder
     alive: Callable[[], None]
     """Called between chunks: keeps the group membership while nothing is delivered."""
     monotonic: Callable[[], float] = time.monotonic
@@ -108,13 +112,41 @@ class Restorer:
     def _from_the_log(self, partition: int, committed: int, first: int) -> Restored:
         """Read back as far as any window of the next payment can reach."""
         last = self._last_event_time(partition, committed, first)
+        if last is None and first:
+            last = self.rebuilder.last_event_time(partition, first)
         reach = None if last is None else last - LOOK_BACK
         start = first if reach is None else max(first, self.source.offset_at(TRANSACTIONS, partition, reach))
         self.decider.states[partition] = PartitionState(start)
+        archived, missing = (
+            (0, None) if start > first or not first else self._from_the_archive(partition, reach or 0, first)
+        )
         replayed, seconds = self._replay(partition, start, committed)
-        short = first > 0 and start == first
-        gap = f"the log begins at offset {first}, later than the windows reach" if short else None
-        return Restored(next_offset=committed, from_checkpoint=None, replayed=replayed, degraded=gap, seconds=seconds)
+        return Restored(
+            next_offset=committed,
+            from_checkpoint=None,
+            replayed=replayed,
+            degraded=missing,
+            from_archive=archived,
+            seconds=seconds,
+        )
+
+    def _from_the_archive(self, partition: int, reach: int, first: int) -> tuple[int, Missing | None]:
+        """Payments that the log no longer has, up to its first offset: how many came, and what is missing before them."""
+        source = self.rebuilder.source(self.decider.log_id, partition, reach, first)
+        archived, missing = 0, source.missing
+        for file in source.files:
+            try:
+                payments, clock = self.rebuilder.remember(self.decider, file, first)
+            except ArchiveError as error:  # what came before it is of use only with it
+                self.decider.engine.forget(partition)
+                start = source.files[0].first_offset
+                archived, missing = 0, Missing(start=start, end=file.end_offset, reason=str(error))
+            else:
+                archived += payments
+                self.decider.states[partition].received_at = clock
+            reached("during_restore")
+            self.alive()
+        return archived, missing
 
     def _last_event_time(self, partition: int, committed: int, first: int) -> int | None:
         """Event time of the last payment before the committed offset, microseconds."""

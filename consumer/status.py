@@ -83,6 +83,8 @@ class Status:
 
     def gained(self, partition: int, restored: Restored) -> None:
         """A partition's state is here."""
+        missing = restored.degraded
+        self.metrics.degraded.labels(partition).set(0 if missing is None else missing.end - missing.start)
         self.restored[partition] = restored
 
     def lost(self, partition: int) -> None:

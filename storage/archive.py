@@ -1,7 +1,8 @@
 """The archive as its readers see it: which range each file holds, and its rows.
 
-A range without rows (dead letters alone) writes no file, and the newest range of each partition is open: so a gap between two
-files is not by itself missing. Only who decides the log again can tell; `uncovered` says where to look.
+A range without rows (dead letters alone) writes no file, and the newest range of each partition is open: a gap between two
+files is not by itself missing. Where its writer knew that nothing lies in it, the file behind it says so (`follows`).
+Beyond that only who decides the log again can tell; `uncovered` says where to look.
 """
 
 import json
@@ -45,6 +46,8 @@ class ArchiveFile:
     engine: int
     schema: int
     partition: int
+    follows: int
+    """Where the file before it ended, as far as its writer knew: nothing from there to `first_offset` has a row."""
     first_offset: int
     end_offset: int
     """After the last record of the range."""
@@ -135,7 +138,7 @@ def described(folder: Folder, name: Name) -> ArchiveFile:
     return file
 
 
-_MEND: Final = "remove it, and archive that range again in another group"
+_MEND: Final = "put back a copy of it; an archive of the same log under another FRAUD_DATA_DIR writes the same bytes"
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from fraud.policy import ENGINE_VERSION
 from storage.archive import METADATA, ArchiveFile, Name, described, name_of
 from storage.failpoints import reached
 from storage.parts import Folder
-from storage.ranges import Range
+from storage.ranges import OpenRange, Range
 from storage.seal import sealed
 
 MARKER: Final = "_log.json"
@@ -53,19 +53,23 @@ class ArchiveFiles:
                 self._check(found, mine)
             self.folder.sweep(datetime.now(UTC) - _ABANDONED)
 
-    def resumes_at(self, partition: int, committed: int | None, first: int) -> int:
+    def begin(self, partition: int, committed: int | None, first: int) -> OpenRange:
         """Where a writer goes on: at the committed offset, while the folder holds what came before it.
 
         Else at the end of the last file, or at `first`, the first offset that the log still holds: repeating is harmless.
-        Raises ArchiveError for a damaged last file that is needed, StoreError for a folder that does not answer.
+        Raises ArchiveError for a damaged last file, StoreError for a folder that does not answer.
         """
-        last = self._last(partition)
+        last = self.last(partition)
         if last is None:
-            return first
-        return described(self.folder, last).end_offset if committed is None else committed
+            return OpenRange(partition=partition, schema=self.schema, next_offset=first)
+        offset = last.end_offset if committed is None else committed
+        before = last if last.end_offset <= offset else self.last(partition, before=offset)
+        # What the log no longer holds may have had rows: a group can be set on by hand.
+        follows = before.end_offset if before is not None and first <= before.end_offset else None
+        return OpenRange(partition=partition, schema=self.schema, next_offset=offset, follows=follows)
 
-    def last(self, partition: int, before: int) -> ArchiveFile | None:
-        """The newest file of a partition that begins before an offset. Raises as `resumes_at`."""
+    def last(self, partition: int, before: int | None = None) -> ArchiveFile | None:
+        """The newest file of a partition, of those that begin before an offset. Raises as `begin`."""
         last = self._last(partition, before)
         return None if last is None else described(self.folder, last)
 
@@ -122,6 +126,7 @@ class ArchiveFiles:
             "engine": ENGINE_VERSION,
             "schema": self.schema_version,
             "partition": whole.partition,
+            "follows": whole.follows,
             "first_offset": whole.first_offset,
             "end_offset": whole.end_offset,
             "received_at": whole.received_at,

@@ -24,6 +24,8 @@ class Range:
     """A whole range of one partition: what one file holds."""
 
     partition: int
+    follows: int
+    """Where the last range with rows ended: nothing from there to `first_offset` has a row."""
     first_offset: int
     """Of its first record, whether that has a row or not."""
     end_offset: int
@@ -45,6 +47,8 @@ class OpenRange:
     schema: pa.Schema
     next_offset: int = 0
     """After the last record taken; a record before it was taken already."""
+    follows: int | None = None
+    """Where the last range with rows ended; None where nobody knows, and then the first record stands for it."""
     _first_offset: int = 0
     _opened_at: int = 0
     _received_at: int = 0
@@ -78,6 +82,7 @@ class OpenRange:
     def _add(self, offsets: Ints, received_at: Ints, rows: pa.Table) -> None:
         if not self._records:
             self._first_offset, self._opened_at = int(offsets[0]), int(received_at[0])
+            self.follows = self._first_offset if self.follows is None else self.follows
         self._records += len(offsets)
         self.next_offset, self._received_at = int(offsets[-1]) + 1, int(received_at[-1])
         if len(rows):
@@ -91,6 +96,7 @@ class OpenRange:
         tables = [*self._tables, *self._small]
         whole = Range(
             partition=self.partition,
+            follows=self._first_offset if self.follows is None else self.follows,
             first_offset=self._first_offset,
             end_offset=self.next_offset,
             opened_at=self._opened_at,
@@ -98,6 +104,8 @@ class OpenRange:
             dead=self._records - self._rows,
             rows=pa.concat_tables(tables) if tables else self.schema.empty_table(),
         )
+        if self._rows:
+            self.follows = self.next_offset
         self._records = self._rows = 0
         self._tables, self._small = [], []
         return whole

@@ -13,6 +13,7 @@ from consumer.deciding import Answer
 from consumer.heartbeat import EVERY, HeartbeatChore
 from consumer.loop import Loop
 from consumer.metrics import Metrics
+from consumer.rebuilding import Missing
 from consumer.restoring import Restored
 from consumer.sink import FlagSink
 from consumer.status import RATE_SPAN, Status
@@ -96,8 +97,8 @@ def test_latency_is_that_of_payments_which_came_while_the_consumer_was_there(sta
 def test_what_a_partition_lacks_is_said_while_it_is_here(status: Status) -> None:
     whole = Restored(next_offset=9, from_checkpoint=None, replayed=0, degraded=None)
     status.gained(0, whole)
-    status.gained(1, replace(whole, degraded="the log begins at offset 8"))
-    assert status.facts()["degraded"] == ["partition 1: the log begins at offset 8"]
+    status.gained(1, replace(whole, degraded=Missing(start=3, end=8, reason="gone")))
+    assert status.facts()["degraded"] == ["partition 1: offsets 3 to 8 are missing: gone"]
 
     status.lost(1)
     assert status.facts()["degraded"] == []
