@@ -8,7 +8,6 @@ ones. Each process reads it alone from the beginning, at the poll sizes asked fo
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -97,7 +96,10 @@ def _read(role: str, folder: Path, poll: int, count: int) -> dict[str, Any]:
     loop.run()
     loop.close()
     used, took = time.process_time() - began, time.monotonic() - wall
-    files = list((folder / f"{role}-{poll}" / "decisions").rglob("part-*"))
+    sample = loop.status.metrics.registry.get_sample_value
+    written = {
+        name: sample(f"fraud_archive_{name}_total", {"data_set": "decisions"}) for name in ("files", "rows", "bytes")
+    }
     return {
         "process": role,
         "poll": poll,
@@ -106,8 +108,7 @@ def _read(role: str, folder: Path, poll: int, count: int) -> dict[str, Any]:
         "per_second": round(loop.status.seen / took),
         "peak_mib": round(_peak()),
         "before_mib": round(before),
-        "files": len(files),
-        "file_bytes": sum(os.path.getsize(file) for file in files),  # noqa: PTH202
+        **{name: int(value or 0) for name, value in written.items()},
     }
 
 

@@ -192,6 +192,10 @@ def _doing(beat: Heartbeat) -> str:
         parts.append(f"{users:,.0f} users in state")
     if (size := status.number(facts, "state_bytes")) is not None:
         parts.append(f"{size / 2**20:,.1f} MiB")
+    archive = status.mapping(facts, "archive")
+    parts += [
+        f"{name} archived {archive[name]:,}" for name in ("files", "rows") if status.number(archive, name) is not None
+    ]
     parts += [
         f"{name} {facts[name]:,}" for name in ("sent", "acked", "errors") if status.number(facts, name) is not None
     ]

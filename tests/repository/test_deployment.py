@@ -52,7 +52,7 @@ def test_the_schema_would_find_a_misspelt_key(tmp_path):
 
 
 def test_it_is_the_whole_system(services):
-    assert set(services) == {"kafka", "mongo", "secrets", "init", "producer", "consumer", "dashboard"}
+    assert set(services) == {"kafka", "mongo", "secrets", "init", "producer", "consumer", "archive", "dashboard"}
 
 
 def test_nothing_is_published_beyond_this_machine(services):
@@ -86,7 +86,7 @@ def test_no_password_stands_in_the_file(services):
     assert "_PASSWORD:" not in COMPOSE.read_text()
 
 
-@pytest.mark.parametrize("service", ["kafka", "mongo", "consumer", "dashboard"])
+@pytest.mark.parametrize("service", ["kafka", "mongo", "consumer", "archive", "dashboard"])
 def test_every_server_says_whether_it_is_well_and_comes_back(services, service):
     assert services[service]["healthcheck"]["test"]
     assert services[service]["restart"] == "unless-stopped"
@@ -116,7 +116,7 @@ def test_all_that_the_image_copies_is_let_in():
     assert set(re.findall(r'"(\w+)"', packages[1])) | {"requirements.lock", "deploy/write_secrets.py"} <= allowed
 
 
-@pytest.mark.parametrize("service", ["init", "producer", "consumer", "dashboard"])
+@pytest.mark.parametrize("service", ["init", "producer", "consumer", "archive", "dashboard"])
 def test_every_service_calls_a_command_that_takes_its_options(services, service):
     name, *options = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", word) for word in services[service]["command"]]
 

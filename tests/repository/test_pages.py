@@ -14,6 +14,7 @@ from cli.connect import topics
 from cli.doctor import LEAST_FREE
 from cli.main import application
 from cli.settings import Settings
+from consumer.archive_metrics import ArchiveMetrics
 from consumer.checkpointing import LONGEST, REPLAY_SECONDS, SHARE
 from consumer.metrics import Metrics
 from consumer.restoring import LOOK_BACK
@@ -126,6 +127,7 @@ def test_partitions_of_topics_are_as_listed():
 def test_every_metric_is_listed_with_its_labels():
     listed = {name: words(row[1]) for row in table(OPERATIONS, "metric") for name in words(row[0])}
     registry = Metrics().registry
+    ArchiveMetrics(registry)
     declared = {
         vars(collector)["_name"] + ("_total" if isinstance(collector, Counter) else ""): list(
             vars(collector)["_labelnames"]

@@ -12,7 +12,8 @@ from fraud.errors import MappingError
 from fraud.schema import LabelValue
 from storage import history, labels
 from storage.foreign_stream import ForeignPayments
-from tests.builders import transaction
+from tests.builders import NOON, transaction
+from tests.consumer.half_hours import EVERYTHING, half_hour
 
 PAGE = (Path(__file__).parents[2] / "docs/data.md").read_text()
 [FILE] = re.findall(r"```\n(CustomerNo;.*?)```", PAGE, re.DOTALL)
@@ -51,9 +52,15 @@ def test_a_mistake_is_the_line_that_the_page_shows(example, line):
     assert str(refused.value) == line
 
 
+def shown(what: str) -> str:
+    """The one block of code that holds it."""
+    [code] = [code for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if what in code]
+    return str(code)
+
+
 def test_the_shown_way_to_read_history_and_labels_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code = shown("payments =")
     history.HistoryWriter("storage", seed=7).write_month(
         2024, 3, [[transaction(event_time=datetime(2024, 3, 9, tzinfo=UTC))]]
     )
@@ -64,3 +71,14 @@ def test_the_shown_way_to_read_history_and_labels_works(tmp_path, monkeypatch):
 
     assert list(found["payments"].columns) == ["event_time", "user_id", "transaction_id", "amount"]
     assert list(found["known"].columns) == labels.SCHEMA.names
+
+
+def test_the_shown_way_to_read_decisions_works(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    half_hour(tmp_path).archive("storage", records=EVERYTHING)
+
+    exec(shown("decisions").replace("2024-04-03", f"{NOON:%Y-%m-%d}"), {})
+
+    printed = capsys.readouterr().out
+    assert "high-amount" in printed
+    assert "kmh_since_place" in printed
