@@ -149,17 +149,21 @@ def _read_leniently(value: bytes) -> tuple[Transaction, int]:
     return Transaction(**msgspec.structs.asdict(known)), surplus
 
 
-def _refuse_depth(value: bytes) -> None:
-    """Refuse a message of too many nested lists and objects; almost none has enough brackets to count."""
+def is_nested_too_deeply(value: bytes) -> bool:
+    """Whether a message has too many nested lists and objects; almost none has enough brackets to count."""
     if value.count(b"[") + value.count(b"{") <= MAX_NESTING:
-        return
+        return False
     depth = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub(b"", value)):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_NESTING:
-            raise _RefusedError(
-                Reason.NOT_JSON, f"nested too deeply: more than {MAX_NESTING} brackets are open at once"
-            )
+            return True
+    return False
+
+
+def _refuse_depth(value: bytes) -> None:
+    if is_nested_too_deeply(value):
+        raise _RefusedError(Reason.NOT_JSON, f"nested too deeply: more than {MAX_NESTING} brackets are open at once")
 
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"')

@@ -10,7 +10,7 @@ from fraud.batch import Polled
 from fraud.card_numbers import holds_card_number
 from fraud.columns import Ints
 from fraud.dead_letters import DeadLetter, Reason
-from fraud.decoding import MAX_MESSAGE, dead_letter
+from fraud.decoding import MAX_MESSAGE, dead_letter, is_nested_too_deeply
 from fraud.schema import Label
 
 _DECODER = msgspec.json.Decoder(Label)
@@ -49,6 +49,8 @@ def _read(value: bytes | None, exempt: frozenset[str]) -> Label | tuple[Reason, 
         return Reason.EMPTY, "the record has no value"
     if len(value) > MAX_MESSAGE:
         return Reason.OVERSIZED, f"{len(value)} bytes, at most {MAX_MESSAGE} are read"
+    if is_nested_too_deeply(value):
+        return Reason.NOT_JSON, "nested too deeply"
     try:
         label = _DECODER.decode(value)
     except msgspec.ValidationError as error:
