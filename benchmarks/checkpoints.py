@@ -25,12 +25,14 @@ from consumer.checkpoint_file import Checkpoint
 from consumer.checkpointing import LONGEST, REPLAY_SECONDS, SECONDS_PER_RECORD
 from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Decider
+from consumer.rebuilding import Rebuilder
 from consumer.restoring import Restorer
 from fraud.engine import Engine
 from fraud.ring import EVENT_TIME, NEVER, WIDTH
 from fraud.timeline import PolicyTimeline
 from fraud.windows import Remembered, Windows
 from producer.population import Population
+from storage.archive import Archive
 from storage.logs.log import TRANSACTIONS, Topic
 
 LOG = "bench"
@@ -123,7 +125,11 @@ def replayed(log: str, folder: Path) -> Spent:
     publisher.close()
     decider = Decider(log_id=LOG, group=LOG, timeline=PolicyTimeline(), scorers={}, now=lambda: BEGIN)
     restorer = Restorer(
-        source=source, checkpoints=CheckpointFolder(folder / "none"), decider=decider, alive=lambda: None
+        source=source,
+        checkpoints=CheckpointFolder(folder / "none"),
+        decider=decider,
+        rebuilder=Rebuilder(Archive(folder)),
+        alive=lambda: None,
     )
     spent = Spent()
     with spent.measured():

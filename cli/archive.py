@@ -82,6 +82,5 @@ def build(settings: Settings, log: Log, store: FlagStore) -> Loop:
             chores=lambda _decider: [chore],
             metrics=metrics,
             facts=archived.facts,
-            commits_everything=False,
         ),
     )

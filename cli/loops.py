@@ -48,8 +48,6 @@ class Part:
     """Rules files that were refused."""
     facts: Callable[[], dict[str, Any]] = dict
     """What its heartbeat says besides."""
-    commits_everything: bool = True
-    """Whether all that was decided is committed at a clean end, so that checkpoints are worth writing then."""
 
 
 def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
@@ -96,7 +94,6 @@ def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
             partitions=log.partitions(TRANSACTIONS),
             monotonic=monotonic,
             longest=settings.checkpoint_seconds,
-            at_end=part.commits_everything,
         ),
         status=Status(metrics=part.metrics, now=now, monotonic=monotonic),
         chores=[heartbeat, *part.chores(decider)],

@@ -5,7 +5,7 @@ When has no influence on what: a checkpoint's content follows from the log and i
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -35,6 +35,8 @@ class _Writing:
     """A checkpoint on its way into the folder; touched by its thread until that has ended."""
 
     checkpoint: Checkpoint
+    committed: int
+    """The partition's committed offset: the checkpoint may be ahead of it."""
     records: int
     """Records that it would save replaying."""
     cpu: float
@@ -57,25 +59,25 @@ class Checkpointing:
     """CPU seconds of the calling thread."""
     replay_seconds: float = REPLAY_SECONDS
     longest: float = LONGEST
-    at_end: bool = True
-    """Whether a clean end writes checkpoints; of use only where everything decided is committed by then."""
     _seconds_per_record: float = SECONDS_PER_RECORD
     _records: dict[int, int] = field(default_factory=dict)
     _written_at: dict[int, float] = field(default_factory=dict)
     _offsets: dict[int, int] = field(default_factory=dict)
+    _committed: dict[int, int] = field(default_factory=dict)
     _writing: _Writing | None = None
     _rests_until: float = float("-inf")
 
     def begin(self, partition: int, restored: Restored) -> None:
         """Count from here for a partition that was just taken up."""
         self._records[partition] = restored.replayed
-        self._offsets[partition] = restored.next_offset
+        self._offsets[partition] = self._committed[partition] = restored.next_offset
         self._written_at[partition] = self.monotonic()
         if restored.replayed >= CHUNK:
             self._seconds_per_record = restored.seconds / restored.replayed
 
-    def after(self, decider: Decider, answer: Answer) -> None:
-        """Called once the offsets of an answer are committed: write the partition that is most overdue, if any is."""
+    def after(self, decider: Decider, answer: Answer, committed: Mapping[int, int]) -> None:
+        """Called once offsets are committed: write the partition that is most overdue, if any is."""
+        self._committed |= committed
         for partition, offset in answer.next_offsets.items():
             self._records[partition] = self._records.get(partition, 0) + offset - self._offsets.get(partition, offset)
             self._offsets[partition] = offset
@@ -91,8 +93,6 @@ class Checkpointing:
             self._writing.thread.start()
 
     def write_all(self, decider: Decider) -> None:
-        """At a clean end: every partition as it stands (unless told otherwise), then wait for the writer."""
-        for partition in sorted(decider.states) if self.at_end else ():
         """At a clean end: wait for the writer, then every partition as it stands; one copy at a time."""
         self._settle()
         for partition in sorted(decider.states):
@@ -131,12 +131,13 @@ class Checkpointing:
         )
         records, self._records[partition] = self._records[partition], 0
         self._written_at[partition] = self.monotonic()
-        return _Writing(checkpoint=checkpoint, records=records, cpu=self.cpu() - started)
+        committed = self._committed.get(partition, state.next_offset)
+        return _Writing(checkpoint=checkpoint, committed=committed, records=records, cpu=self.cpu() - started)
 
     def _write(self, writing: _Writing) -> None:
         started = self.cpu()
         try:
-            path = self.folder.write(writing.checkpoint)
+            path = self.folder.write(writing.checkpoint, writing.committed)
         except StateError as error:
             writing.failed = True
             log.error("checkpoint_failed", reason=str(error))

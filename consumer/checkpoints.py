@@ -8,7 +8,7 @@ import errno
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,15 +57,18 @@ class CheckpointFolder:
         except OSError as error:
             raise _unusable(Path(error.filename or self.folder), error) from error
 
-    def write(self, checkpoint: Checkpoint) -> Path:
-        """Write one and drop the oldest beyond KEPT. Raises StateError when the folder does not take it."""
+    def write(self, checkpoint: Checkpoint, committed: int | None = None) -> Path:
+        """Write one and drop the oldest beyond KEPT, but never the newest that a restart at `committed` could use.
+
+        None: everything before the checkpoint is committed. Raises StateError when the folder does not take it.
+        """
         target = self.folder / _file_name(checkpoint.log_id, checkpoint.partition, checkpoint.offset)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._sweep()
             checkpoint_file.write(checkpoint, target)
             mine = [named for named in self._files(checkpoint.log_id, checkpoint.partition) if named.schema <= SCHEMA]
-            for old in sorted(mine, reverse=True)[KEPT:]:
+            for old in _beyond(mine, checkpoint.offset if committed is None else committed):
                 old.path.unlink(missing_ok=True)
         except OSError as error:
             raise StateError(
@@ -124,6 +127,13 @@ class CheckpointFolder:
             with suppress(FileNotFoundError):
                 if now - path.stat().st_mtime > _ABANDONED:
                     path.unlink()
+
+
+def _beyond(files: Iterable[_Named], committed: int) -> list[_Named]:
+    """Those that nobody needs any more."""
+    newest_first = sorted(files, reverse=True)
+    needed = next((named for named in newest_first if named.offset <= committed), None)
+    return [named for named in newest_first[KEPT:] if named is not needed]
 
 
 def _unusable(path: Path, error: OSError) -> StateError:

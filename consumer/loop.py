@@ -91,7 +91,7 @@ class Loop:
         self.reader.commit(durable)
         reached("after_commit")
         self.status.took(answer)
-        self.checkpointing.after(self.decider, answer)
+        self.checkpointing.after(self.decider, answer, durable)
         if answer.other_engine is not None:
             self.checkpointing.write_all(self.decider)
             raise PolicyError(

@@ -44,7 +44,7 @@ class Written:
         next_offsets = {int(name[1:]): offset for name, offset in offsets.items()}
         for partition, offset in next_offsets.items():
             self.decider.states[partition].next_offset = offset
-        self.checkpointing.after(self.decider, Answer(next_offsets=next_offsets))
+        self.checkpointing.after(self.decider, Answer(next_offsets=next_offsets), next_offsets)
         writing = self.checkpointing._writing
         if writing is not None and writing.thread is not None:
             writing.thread.join()
@@ -111,7 +111,7 @@ def test_after_a_while_little_is_enough(tmp_path: Path) -> None:
 def test_a_partition_where_nothing_came_is_not_written_again(tmp_path: Path) -> None:
     written = Written(tmp_path)
     written.seconds = LONGEST
-    written.checkpointing.after(written.decider, Answer(next_offsets={}))
+    written.checkpointing.after(written.decider, Answer(next_offsets={}), {})
 
     assert written.ended() == []
 
@@ -160,11 +160,11 @@ def test_one_copy_of_the_state_at_a_time(tmp_path: Path) -> None:
     folder = _Slow(tmp_path)
     written = Written(tmp_path)
     written.checkpointing.folder = folder  # type: ignore[assignment]
-    written.checkpointing.after(written.decider, _moved(written, 0, 100))
+    written.checkpointing.after(written.decider, _moved(written, 0, 100), {0: 100})
     assert folder.entered.wait(20)
 
     for offset in (200, 300):
-        written.checkpointing.after(written.decider, _moved(written, 1, offset))
+        written.checkpointing.after(written.decider, _moved(written, 1, offset), {1: offset})
     waiting = threading.active_count()
     folder.free.set()
 
@@ -185,10 +185,10 @@ class _Slow:
         self._folder = CheckpointFolder(folder)
         self.entered, self.free = threading.Event(), threading.Event()
 
-    def write(self, checkpoint: Checkpoint) -> Path:
+    def write(self, checkpoint: Checkpoint, committed: int | None = None) -> Path:
         self.entered.set()
         assert self.free.wait(20)
-        return self._folder.write(checkpoint)
+        return self._folder.write(checkpoint, committed)
 
 
 def test_a_folder_that_takes_nothing_is_said_and_tried_again_later(

@@ -233,6 +233,15 @@ def test_logs_whose_names_only_look_alike_are_told_apart(tmp_path: Path) -> None
     assert newest(folder)[0] is None
 
 
+def test_one_that_a_restart_could_use_stays_however_many_are_ahead_of_what_is_committed(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    for offset in (2, 4, 6, 7, 8, 9):
+        folder.write(checkpoint_of(offset), committed=5)
+
+    offsets = sorted(int(path.stem[-20:]) for path in tmp_path.iterdir())
+    assert offsets == [4, 7, 8, 9]
+
+
 @pytest.mark.parametrize(
     ("at_most", "offset"), [pytest.param(4, None), pytest.param(5, 5), pytest.param(6, 5), pytest.param(99, 7)]
 )
