@@ -46,13 +46,16 @@ class ArchiveSink:
         """Take the answer's records, unless that was done, and write the files that they end. Raises StoreError."""
         for judged in answer.judged:
             self._take(judged)
+        for partition in answer.left:  # the release that goes on cannot decide what lies before
+            self._whole += self._open[partition].end()
         while self._whole:
             self._write(self._whole[0])
             del self._whole[0]
 
     def publish(self, answer: Answer) -> Mapping[int, int]:
         """Nobody is told; the consumer sends flags and dead letters. The answer: where each partition's last file ends."""
-        return {partition: self._ends[partition] for partition in answer.next_offsets if partition in self._ends}
+        partitions = answer.next_offsets.keys() | answer.left
+        return {partition: self._ends[partition] for partition in sorted(partitions) if partition in self._ends}
 
     def let_go(self, partition: int) -> None:
         """Forget the open range: whoever has the partition now reads it from the log."""

@@ -57,6 +57,8 @@ class Answer:
     """How often each rule fired on decided payments, flagged or not, by rule and mode: what a shadow rule is worth."""
     other_engine: int | None = None
     """Version of the engine whose policy rules the records that follow: this process must leave."""
+    left: frozenset[int] = frozenset()
+    """The partitions in which those records follow."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Decider:
         foreign = [index for index in np.unique(policies).tolist() if not self._is_ours(index)]
         if foreign:
             answer.other_engine = self.timeline.policies[foreign[0]].engine_version
+            answer.left = frozenset(polled.partition[policies >= foreign[0]].tolist())
             kept = np.flatnonzero(policies < foreign[0])
             polled, policies = _rows(polled, kept), policies[kept]
         answer.next_offsets = self._move_on(polled)

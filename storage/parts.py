@@ -72,7 +72,9 @@ class Folder:
         return sorted(info.base_name for info in found if info.type == pafs.FileType.Directory)
 
     def sweep(self, older_than: datetime) -> None:
-        """Remove what was left unfinished, here and below, before a moment."""
+        """Remove what was left unfinished, here and below, before a moment; object stores show nothing unfinished."""
+        if not isinstance(self.filesystem, pafs.LocalFileSystem):
+            return
         selector = pafs.FileSelector(self.path, recursive=True, allow_not_found=True)
         for info in self.filesystem.get_file_info(selector):
             if info.path.endswith(UNFINISHED) and info.mtime is not None and info.mtime < older_than:

@@ -1,7 +1,7 @@
 """Where the files of the archive end: at places that the log fixes, so that two writers write the same bytes.
 
-A file ends before the first record with another offset // 100,000 or another received_at // 5 minutes, and it is whole only
-once that record was seen. Records that have no row (dead letters) belong to a range all the same.
+A file ends before the first record with another offset // 100,000 or another received_at // 5 minutes, or that another engine
+decides, and it is whole only once that record was seen. Records that have no row (dead letters) belong to a range all the same.
 """
 
 from dataclasses import dataclass, field
@@ -75,6 +75,10 @@ class OpenRange:
             between = np.searchsorted(row_offsets, [offsets[start], offsets[end - 1] + 1]).tolist()
             self._add(offsets[start:end], received_at[start:end], rows.slice(between[0], between[1] - between[0]))
         return ended
+
+    def end(self) -> list[Range]:
+        """The range as it stands, where something else of the log ends it; nothing when it is empty."""
+        return [self._whole()] if self._records else []
 
     def _key(self) -> tuple[int, int]:
         return self._first_offset // OFFSETS, self._opened_at // _MICROS

@@ -11,7 +11,7 @@ import pytest
 
 from consumer.loop import Loop
 from consumer.status import Status
-from fraud.errors import ArchiveError, FailpointError, StoreError
+from fraud.errors import ArchiveError, FailpointError, PolicyError, StoreError
 from storage import failpoints
 from storage.archive import Archive
 from storage.archive_files import ArchiveFiles
@@ -20,6 +20,7 @@ from storage.ranges import Range
 from tests.builders import transaction
 from tests.consumer.half_hours import EVERYTHING, half_hour
 from tests.consumer.roads import Road
+from tests.consumer.test_loop import publish_for_another_engine
 
 
 @pytest.fixture
@@ -115,6 +116,40 @@ def test_two_writers_write_the_same_bytes_over_one_another(road: Road, whole: di
     ran(until_the_end(road.archiver("both", records=0, at_once=3)))
 
     assert files(road, "both") == whole
+
+
+def test_a_partition_that_left_and_came_back_changes_no_byte(road: Road, whole: dict[str, str]) -> None:
+    loop = road.archiver("moved", records=45, at_once=5)
+    loop.run()
+    stood = loop.decider.states[0].next_offset
+    loop._let_go(0)
+    loop._take_up(0)
+    went_back_to = loop.decider.states[0].next_offset
+
+    ran(until_the_end(loop))
+
+    assert went_back_to < stood
+    assert files(road, "moved") == whole
+
+
+def test_a_file_ends_where_another_engine_goes_on(tmp_path: Path) -> None:
+    """Else the release that goes on would have to decide what the policy of this one rules."""
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    before = road.send([transaction(transaction_id=f"t-{number}") for number in range(9)])
+    road.clock += 1_000_000
+    publish_for_another_engine(road)
+    road.send([transaction(transaction_id=f"t-{number}", after=30) for number in range(9, 20)], seconds=2)
+
+    loop = road.archiver("engine", records=1_000, at_once=7)
+    with pytest.raises(PolicyError, match="engine 999"):
+        loop.run()
+    committed, stood = loop.reader.committed(0), loop.decider.states[0].next_offset
+    loop.close()
+
+    [file] = Archive(road.archive_folder("engine")).files(0)
+    assert committed == stood == file.end_offset
+    assert before < stood < 20
 
 
 @pytest.mark.parametrize("point", ["inside_archive_file", "after_archive_file"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WALKS = ("One payment, from send to screen", "One verdict-to-be", "One rules change")
+WALKS = ("One payment, from send to screen", "One verdict-to-be", "One rules change", "One decision, into the archive")
 NAMED = re.compile(r"`((?:[\w.]+/)*\w+\.py)(?::([A-Za-z_][\w.]*))?`")
 PAGES = sorted({"README.md", "CONTRIBUTING.md", *(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md"))})
 
