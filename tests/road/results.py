@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from consumer.comparing import Comparison, compare
 from storage.flags.flag_store import FlagFilter, FlagStore
-from tests.road.comparing import Comparison, compare
 
 EARLY, LATE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 EVERY_FLAG = 1_000_000

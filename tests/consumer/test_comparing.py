@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.road.comparing import compare
+from consumer.comparing import compare
 
 
 def test_equal_runs_are_equal():
