@@ -53,3 +53,17 @@ def instant(text: str, option: str) -> datetime:
     except ValueError as error:
         raise UsageError(f"{option} is {text!r}: expected a day such as 2026-03-02, or 2026-03-02T18:00:00Z") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def moment_or_ago(text: str, option: str, now: datetime) -> datetime:
+    """A moment as `instant` reads it, or a duration such as 24h, so long before now. Raises UsageError that names the option."""
+    try:
+        return now - duration_of(text)
+    except ValueError:
+        pass
+    try:
+        return instant(text, option)
+    except UsageError as error:
+        raise UsageError(
+            f"{option} is {text!r}: expected a moment such as 2026-03-02T18:00:00Z, or a duration such as 24h"
+        ) from error

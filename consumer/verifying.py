@@ -12,7 +12,7 @@ from consumer.verification import Verification
 from consumer.verifying_flags import FlagCheck
 from consumer.verifying_minutes import MinuteCheck
 from fraud.engine import Scorer
-from fraud.errors import PolicyError
+from fraud.errors import PolicyError, StoreError
 from storage.flags.flag_store import FlagStore
 from storage.logs.log import TRANSACTIONS, Log
 from storage.policies import read_timeline
@@ -27,15 +27,15 @@ class Verifier:
     scorers: Mapping[str, Scorer]
     store: FlagStore | None
     """None: it is not looked at."""
-    advance: Callable[[int], None] = lambda _records: None
-    """Told how many more offsets are through."""
 
     def ranges(self, asked: Asked) -> list[Range]:
         """What will be decided again. Raises UsageError, LogError."""
         return ranges(self.source, self.group, asked)
 
-    def verify(self, wanted: list[Range], asked: Asked) -> Verification:
-        """Raises StoreError and LogError where nothing can be compared at all."""
+    def verify(
+        self, wanted: list[Range], asked: Asked, advance: Callable[[int], None] = lambda _records: None
+    ) -> Verification:
+        """Compare; `advance` is told how many more records were decided. Raises LogError where nothing can be looked at."""
         log_id = self.source.topic_id(TRANSACTIONS)
         found = Verification(log_id=log_id, group=self.group, ranges=wanted)
         for gap in (gap for one in wanted for gap in one.gaps):
@@ -46,7 +46,7 @@ class Verifier:
         try:
             timeline = read_timeline(self.source)
         except PolicyError as error:
-            found.unread.append(f"{error}")
+            found.unread.append(str(error))
             return found
         recomputer = Recomputer(
             source=self.source,
@@ -54,9 +54,12 @@ class Verifier:
             group=self.group,
             timeline=timeline,
             scorers=self.scorers,
-            advance=self.advance,
+            advance=advance,
         )
-        self._compare(recomputer, found, wanted, asked)
+        try:
+            self._compare(recomputer, found, wanted, asked)
+        except StoreError as error:
+            found.unread.append(str(error))
         return found
 
     def _compare(self, recomputer: Recomputer, found: Verification, wanted: list[Range], asked: Asked) -> None:
@@ -65,6 +68,7 @@ class Verifier:
             return
         flags = FlagCheck(source=self.source, store=store, log_id=found.log_id, group=self.group)
         minutes = MinuteCheck(store=store, log_id=found.log_id, group=self.group)
+        found.comparisons += [flags.comparison, minutes.comparison]
         for one in wanted:
             for piece in recomputer.decided(one):
                 if isinstance(piece, Gap):
@@ -75,4 +79,3 @@ class Verifier:
         for gap in list(flags.finish(wanted, found.gaps, asked)):
             found.add_gap(gap)
         minutes.finish(wanted, found.gaps)
-        found.comparisons += [flags.comparison, minutes.comparison]

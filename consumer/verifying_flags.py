@@ -36,10 +36,7 @@ class FlagCheck:
 
     def take(self, answer: Answer) -> None:
         """Compare the flags of a chunk. Raises StoreError."""
-        expected = {
-            encoded.flag.id: encoded for encoded in reversed(answer.flags)
-        }  # the first of an id is what is stored
-        found = self.store.flags_by_id(list(expected))
+        found = self.store.flags_by_id([encoded.flag.id for encoded in answer.flags])
         for encoded in answer.flags:
             self._hold(encoded.document, found.get(encoded.flag.id))
 
@@ -60,17 +57,22 @@ class FlagCheck:
         if name in self._settled:  # the payment was sent again later than memory reaches: the first flag stays
             return
         label = f"{name} ({_at(expected['partition'], expected['offset'])})"
+        earlier = self._elsewhere.get(name)
         if found is not None and _place(found) != _place(expected):
-            self._elsewhere.setdefault(
-                name, _Elsewhere(label, _place(found), difference(_fixed(expected), _fixed(found)))
-            )
-            return
-        self._settled.add(name)
-        self.comparison.hold(label, _fixed(expected), None if found is None else _fixed(found))
+            said = difference(_fixed(expected), _fixed(found))
+            self._elsewhere.setdefault(name, _Elsewhere(label, _place(expected), _place(found), said))
+        elif (
+            earlier is not None and earlier.place[0] == expected["partition"]
+        ):  # the first of a partition is what is stored
+            self._settled.add(name)
+            self.comparison.count("different", f"{earlier.label}: {earlier.said}")
+        else:
+            self._settled.add(name)
+            self.comparison.hold(label, _fixed(expected), None if found is None else _fixed(found))
 
     def _settle(self, name: str, elsewhere: "_Elsewhere") -> Iterator[Gap]:
         """A payment that the log holds twice has one flag, of whichever came first."""
-        partition, offset = elsewhere.place
+        partition, offset = elsewhere.stored
         if self._payment_at(partition, offset) == name:
             reason = (
                 f"flag {elsewhere.label} was stored for the same payment at {_at(partition, offset)}, outside the range"
@@ -110,6 +112,9 @@ class FlagCheck:
 class _Elsewhere:
     label: str
     place: tuple[Any, Any]
+    """Of the payment that was decided again."""
+    stored: tuple[Any, Any]
+    """Of the stored flag."""
     said: str
     """How the documents differ."""
 
