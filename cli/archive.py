@@ -10,7 +10,7 @@ from cli.loops import Part, check_topics, joined, policy_reader, run
 from cli.settings import Settings
 from cli.waiting import until_up
 from consumer.archive_metrics import ArchiveMetrics
-from consumer.archiving import ArchiveSink
+from consumer.archiving import ArchiveSink, archive_group
 from consumer.label_archiving import LabelChore
 from consumer.loop import Loop
 from consumer.metrics import Metrics
@@ -50,7 +50,7 @@ def build(settings: Settings, log: Log, store: FlagStore) -> Loop:
     """An archive with all its parts, ready to run. Raises ArchiveError for a folder of another log."""
     metrics = Metrics()
     archived = ArchiveMetrics(metrics.registry)
-    group = f"{settings.group}-archive"
+    group = archive_group(settings.group)
     decisions = decision_files(settings.data_dir, log.topic_id(TRANSACTIONS))
     decisions.claim(log.partitions(TRANSACTIONS))
     labels = label_files(settings.data_dir, log.topic_id(LABELS))

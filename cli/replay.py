@@ -42,6 +42,7 @@ def replay(
         int | None, typer.Option(metavar="N", min=0, help=_WITH_VERIFY + "up to and without this offset.")
     ] = None,
     store: Annotated[bool, typer.Option(help=_WITH_VERIFY + "look at the flag store.")] = True,
+    archive: Annotated[bool, typer.Option(help=_WITH_VERIFY + "look at the archive of decisions.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
     """Send dead letters again (--dlq), or decide a range of the log again and compare (--verify).
@@ -64,8 +65,8 @@ def replay(
     limits = (since, until, partition, from_offset, to_offset)
     if verify and (file or dry_run):
         raise UsageError("FILE and --dry-run belong to --dlq, not to --verify")
-    if dlq and (any(limit is not None for limit in limits) or not store):
-        raise UsageError("a range and --no-store belong to --verify, not to --dlq")
+    if dlq and (any(limit is not None for limit in limits) or not (store and archive)):
+        raise UsageError("a range, --no-store and --no-archive belong to --verify, not to --dlq")
     settings = Settings()
     speak(settings)
     if dlq:
@@ -79,6 +80,6 @@ def replay(
             from_offset=from_offset,
             to_offset=to_offset,
         )
-        code = verify_log(settings, asked, with_store=store, as_json=as_json)
+        code = verify_log(settings, asked, with_store=store, with_archive=archive, as_json=as_json)
     if code:
         raise typer.Exit(code)

@@ -13,13 +13,16 @@ from consumer.policies import Scorers
 from consumer.verification import EXIT_CODES, NOT_VERIFIABLE, Verification
 from consumer.verifying import Verifier
 from fraud.errors import LogError, UsageError
+from storage.archive import Archive
 
 
-def verify(settings: Settings, asked: Asked, *, with_store: bool, as_json: bool) -> int:
+def verify(settings: Settings, asked: Asked, *, with_store: bool, with_archive: bool, as_json: bool) -> int:
     """Print what is equal, what differs and what cannot be said; the exit code. Raises UsageError."""
     _check(asked)
+    if not (with_store or with_archive):
+        raise UsageError("--no-store and --no-archive leave nothing to compare")
     try:
-        found = _verified(settings, asked, with_store=with_store, quiet=as_json)
+        found = _verified(settings, asked, with_store=with_store, with_archive=with_archive, quiet=as_json)
     except LogError as error:
         typer.echo(f"fraud: {error}", err=True)
         return EXIT_CODES[NOT_VERIFIABLE]
@@ -27,13 +30,14 @@ def verify(settings: Settings, asked: Asked, *, with_store: bool, as_json: bool)
     return found.exit_code
 
 
-def _verified(settings: Settings, asked: Asked, *, with_store: bool, quiet: bool) -> Verification:
+def _verified(settings: Settings, asked: Asked, *, with_store: bool, with_archive: bool, quiet: bool) -> Verification:
     with closing(open_log(settings)) as log, closing(open_store(settings)) as store:
         verifier = Verifier(
             source=log,
             group=settings.group,
             scorers=Scorers(lambda model_id: scorer_of(settings, model_id)),
             store=store if with_store else None,
+            archive=Archive(settings.data_dir) if with_archive else None,
         )
         wanted = verifier.ranges(asked)
         with progress("Verifying", sum(map(len, wanted)), quiet=quiet) as advance:

@@ -18,6 +18,11 @@ from storage.ranges import OpenRange, Range
 log = structlog.get_logger()
 
 
+def archive_group(group: str) -> str:
+    """The group in which the archive of a group's decisions reads."""
+    return f"{group}-archive"
+
+
 @dataclass(slots=True, kw_only=True)
 class ArchiveSink:
     """Holds the open range of each partition, and writes a file once the log shows that its range is whole.
@@ -79,7 +84,7 @@ class ArchiveSink:
         }
         if not new:
             return
-        kept = _with_a_row(judged)
+        kept = with_a_row(judged)
         rows, partitions, offsets = rows_of(judged.decisions, kept), batch.partition[kept], batch.offset[kept]
         for partition, records in new.items():
             mine = np.flatnonzero(partitions == partition)
@@ -97,7 +102,7 @@ class ArchiveSink:
         self.metrics.reached(DECISIONS, whole)
 
 
-def _with_a_row(judged: Judged) -> Bools:
+def with_a_row(judged: Judged) -> Bools:
     """Which payments of the stretch became no dead letter: bool, one for each payment of its batch."""
     batch = judged.decoded.batch
     dead = {(letter.partition, letter.offset) for letter in judged.dead}

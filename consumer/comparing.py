@@ -47,9 +47,9 @@ class Comparison:
         else:
             self.count("different", f"{name}: {difference(expected, found)}")
 
-    def count(self, kind: str, example: str) -> None:
-        """One more that is missing, extra or different."""
-        setattr(self, kind, getattr(self, kind) + 1)
+    def count(self, kind: str, example: str, by: int = 1) -> None:
+        """One more, or some more that one line tells of, that are missing, extra or different."""
+        setattr(self, kind, getattr(self, kind) + by)
         if len(self.examples[kind]) < EXAMPLES:
             self.examples[kind].append(example)
 

@@ -5,17 +5,45 @@ What cannot be read is never called equal: it is a gap with its reason.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from consumer.archiving import archive_group
 from consumer.asked_ranges import Asked, Gap, Range, ranges
+from consumer.comparing import Comparison
+from consumer.deciding import Answer
 from consumer.recomputing import Recomputer
 from consumer.verification import Verification
+from consumer.verifying_archive import ArchiveCheck
 from consumer.verifying_flags import FlagCheck
 from consumer.verifying_minutes import MinuteCheck
 from fraud.engine import Scorer
 from fraud.errors import PolicyError, StoreError
+from storage.archive import Archive
 from storage.flags.flag_store import FlagStore
 from storage.logs.log import TRANSACTIONS, Log
 from storage.policies import read_timeline
+
+
+class Check(Protocol):
+    """One side that is held against the log."""
+
+    comparison: Comparison
+
+    def begin(self, wanted: Range) -> None:
+        """The next partition."""
+        ...
+
+    def take(self, answer: Answer) -> None:
+        """Its next chunk, decided again."""
+        ...
+
+    def skip(self, gap: Gap) -> None:
+        """Its next chunk, which cannot be decided."""
+        ...
+
+    def finish(self, found: Verification, asked: Asked) -> None:
+        """After the last partition: what is there besides, and what is not verifiable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +55,8 @@ class Verifier:
     scorers: Mapping[str, Scorer]
     store: FlagStore | None
     """None: it is not looked at."""
+    archive: Archive | None
+    """Likewise."""
 
     def ranges(self, asked: Asked) -> list[Range]:
         """What will be decided again. Raises UsageError, LogError."""
@@ -63,19 +93,31 @@ class Verifier:
         return found
 
     def _compare(self, recomputer: Recomputer, found: Verification, wanted: list[Range], asked: Asked) -> None:
-        store = self.store
-        if store is None:
-            return
-        flags = FlagCheck(source=self.source, store=store, log_id=found.log_id, group=self.group)
-        minutes = MinuteCheck(store=store, log_id=found.log_id, group=self.group)
-        found.comparisons += [flags.comparison, minutes.comparison]
+        """Decide once, and show every answer to each side."""
+        checks = self._checks(found)
+        found.comparisons += [check.comparison for check in checks]
         for one in wanted:
+            for check in checks:
+                check.begin(one)
             for piece in recomputer.decided(one):
                 if isinstance(piece, Gap):
                     found.add_gap(piece)
-                    continue
-                flags.take(piece)
-                minutes.take(piece)
-        for gap in list(flags.finish(wanted, found.gaps, asked)):
-            found.add_gap(gap)
-        minutes.finish(wanted, found.gaps)
+                for check in checks:
+                    if isinstance(piece, Gap):
+                        check.skip(piece)
+                    else:
+                        check.take(piece)
+        for check in checks:
+            check.finish(found, asked)
+
+    def _checks(self, found: Verification) -> list[Check]:
+        checks: list[Check] = []
+        log_id, group = found.log_id, self.group
+        if self.store is not None:
+            checks.append(FlagCheck(source=self.source, store=self.store, log_id=log_id, group=group))
+            checks.append(MinuteCheck(store=self.store, log_id=log_id, group=group))
+        if self.archive is not None:
+            archivist = archive_group(group)
+            committed = self.source.committed(TRANSACTIONS, archivist)
+            checks.append(ArchiveCheck(archive=self.archive, log_id=log_id, group=archivist, committed=committed))
+        return checks

@@ -1,6 +1,6 @@
 """Stored flags held against those that the log gives: by id, in every field but what may differ."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -9,6 +9,7 @@ from consumer.asked_ranges import Asked, Gap, Range
 from consumer.comparing import Comparison, difference
 from consumer.deciding import Answer
 from consumer.restoring import polled_of
+from consumer.verification import Verification
 from fraud.currencies import NO_CURRENCY
 from fraud.decision import EPOCH, flag_id
 from fraud.decoding import Intake, decode
@@ -34,19 +35,25 @@ class FlagCheck:
     _elsewhere: dict[str, "_Elsewhere"] = field(default_factory=dict)
     """Flags whose stored document names another record of the log."""
 
+    def begin(self, wanted: Range) -> None:
+        """Nothing is kept by partition."""
+
+    def skip(self, gap: Gap) -> None:
+        """Gaps are looked at in the end."""
+
     def take(self, answer: Answer) -> None:
         """Compare the flags of a chunk. Raises StoreError."""
         found = self.store.flags_by_id([encoded.flag.id for encoded in answer.flags])
         for encoded in answer.flags:
             self._hold(encoded.document, found.get(encoded.flag.id))
 
-    def finish(self, ranges: list[Range], gaps: list[Gap], asked: Asked) -> Iterator[Gap]:
-        """What is stored and was not decided; yields what turns out not to be verifiable."""
+    def finish(self, found: Verification, asked: Asked) -> None:
+        """What is stored and was not decided."""
         for name, elsewhere in self._elsewhere.items():
             if name not in self._settled:
-                yield from self._settle(name, elsewhere)
+                self._settle(name, elsewhere, found)
         known = {*self._settled, *self._elsewhere}
-        inside = _Inside(ranges, gaps)
+        inside = _Inside(found.ranges, found.gaps)
         since, until = asked.since or EPOCH, asked.until or FOR_EVER
         for place in self.store.decided(self.log_id, self.group, since, until):
             if place.flag_id not in known and (place in inside or self._is_nowhere(place, asked)):
@@ -70,14 +77,14 @@ class FlagCheck:
             self._settled.add(name)
             self.comparison.hold(label, _fixed(expected), None if found is None else _fixed(found))
 
-    def _settle(self, name: str, elsewhere: "_Elsewhere") -> Iterator[Gap]:
+    def _settle(self, name: str, elsewhere: "_Elsewhere", found: Verification) -> None:
         """A payment that the log holds twice has one flag, of whichever came first."""
         partition, offset = elsewhere.stored
         if self._payment_at(partition, offset) == name:
             reason = (
                 f"flag {elsewhere.label} was stored for the same payment at {_at(partition, offset)}, outside the range"
             )
-            yield Gap(partition=partition, start=offset, end=offset + 1, reason=reason)
+            found.add_gap(Gap(partition=partition, start=offset, end=offset + 1, reason=reason))
         else:
             self.comparison.count("different", f"{elsewhere.label}: {elsewhere.said}")
 
@@ -122,7 +129,7 @@ class _Elsewhere:
 class _Inside:
     """The places that were decided again."""
 
-    def __init__(self, ranges: list[Range], gaps: list[Gap]) -> None:
+    def __init__(self, ranges: Sequence[Range], gaps: Sequence[Gap]) -> None:
         self._ranges = {wanted.partition: wanted for wanted in ranges}
         self._gaps: dict[int, list[Gap]] = {}
         for gap in gaps:

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from consumer.asked_ranges import Gap, Range
+from consumer.asked_ranges import Asked, Gap, Range
 from consumer.comparing import Comparison
 from consumer.deciding import Answer
 from consumer.minutes import MINUTE
+from consumer.verification import Verification
 from fraud.decision import micros
 from storage.flags.flag_store import FlagStore, Minute
 
@@ -27,15 +28,22 @@ class MinuteCheck:
     comparison: Comparison = field(default_factory=lambda: Comparison(what="minute counters"))
     _expected: dict[Key, Minute] = field(default_factory=dict)
 
+    def begin(self, wanted: Range) -> None:
+        """Nothing is kept by partition."""
+
+    def skip(self, gap: Gap) -> None:
+        """Gaps are looked at in the end."""
+
     def take(self, answer: Answer) -> None:
         """A later value of a minute replaces an earlier one."""
         for minute in answer.minutes:
             self._expected[minute.partition, micros(minute.minute)] = minute
 
-    def finish(self, ranges: list[Range], gaps: list[Gap]) -> None:
+    def finish(self, found: Verification, _asked: Asked) -> None:
         """Compare. Raises StoreError."""
+        gaps = found.gaps
         cut = {key for gap in gaps for key in _touched(gap)}
-        ends = {wanted.partition: wanted for wanted in ranges}
+        ends = {wanted.partition: wanted for wanted in found.ranges}
         for row in self._stored():
             key = row["partition"], micros(row["minute"].to_pydatetime())
             expected = self._expected.pop(key, None)

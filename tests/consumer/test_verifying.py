@@ -61,7 +61,11 @@ EVERYTHING = Asked()
 
 def verified(road: Road, asked: Asked = EVERYTHING, scorers: Mapping[str, Scorer] | None = None) -> Verification:
     verifier = Verifier(
-        source=road.log, group=road.settings.group, scorers={} if scorers is None else scorers, store=road.store
+        source=road.log,
+        group=road.settings.group,
+        scorers={} if scorers is None else scorers,
+        store=road.store,
+        archive=None,
     )
     return verifier.verify(verifier.ranges(asked), asked)
 
