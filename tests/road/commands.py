@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,18 +27,15 @@ class Commands:
 
     def run(self, *arguments: str, seconds: float = 120.0) -> str:
         """One command to its end; the answer is what it printed. RuntimeError with what it said when it fails."""
-        done = subprocess.run(
-            [*FRAUD, *arguments],
-            cwd=self.folder,
-            env=self._whole_environment(),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        done = self._done(arguments, seconds)
         if done.returncode != 0:
             raise RuntimeError(f"fraud {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}")
         return done.stdout
+
+    def ask(self, *arguments: str, seconds: float = 120.0) -> tuple[int, str]:
+        """One command whose exit code is an answer: the code, and what it printed."""
+        done = self._done(arguments, seconds)
+        return done.returncode, done.stdout or done.stderr
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a command under a name, which may have been used before."""
@@ -86,6 +83,17 @@ class Commands:
     ) -> None:
         for name in reversed(list(self._running)):
             self.stop(name)
+
+    def _done(self, arguments: Sequence[str], seconds: float) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*FRAUD, *arguments],
+            cwd=self.folder,
+            env=self._whole_environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
 
     def _whole_environment(self) -> dict[str, str]:
         foreign = {name: value for name, value in os.environ.items() if not name.startswith("FRAUD_")}

@@ -2,7 +2,8 @@
 
 `make road HANDBOOK=handbook_raw.parquet` starts a broker and a server that speaks MongoDB's wire protocol, runs the product's
 own commands between them, prints what became of every message, and holds every flag and minute counter against those of one
-consumer on an embedded log that holds a copy of Kafka's. Exit code 0 only where all are equal.
+consumer on an embedded log that holds a copy of Kafka's. Then `fraud replay --verify` looks at the store, and again once some
+flags were tampered with. Exit code 0 only where all are equal, and what was tampered with is found.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from tests.road.kafka_road import KafkaRoad, kafka_road
 from tests.road.picture import serving, take_picture
 from tests.road.results import Results, differences
 from tests.road.summary import Flow, summary
+from tests.road.tampering import tamper
 from tests.services import kafka, mongo_wire
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +66,11 @@ def main() -> int:
             if asked.picture:
                 take_picture(url, asked.picture)
         is_equal = _judged(road, flow, folder / "again")
+        is_equal = _verified(road) and is_equal
         if asked.keep:
             _say(f"left up for {asked.keep:.0f} s: FRAUD_LOG=kafka://{broker.bootstrap} FRAUD_STORE={store}")
             time.sleep(asked.keep)
+        is_equal = _tampered(road) and is_equal
     return 0 if is_equal else 1
 
 
@@ -120,6 +124,23 @@ def _judged(road: KafkaRoad, flow: Flow, folder: Path) -> bool:
     mistakes = _mistakes(flow, found, len(payments))
     _say("\n".join(mistakes) or "every message is accounted for, and nothing differs")
     return not mistakes and all(comparison.is_equal for comparison in comparisons)
+
+
+def _verified(road: KafkaRoad) -> bool:
+    """Print what `fraud replay --verify` says of the store; whether all is equal."""
+    _say("fraud replay --verify:")
+    code, said = road.commands.ask("replay", "--verify", seconds=600.0)
+    _say(said)
+    return code == 0
+
+
+def _tampered(road: KafkaRoad) -> bool:
+    """Print what it says once somebody was at the store; whether it found a difference."""
+    tamper(road.settings.store.get_secret_value())
+    _say("fraud replay --verify, once one flag was deleted, one altered and one added by hand:")
+    code, said = road.commands.ask("replay", "--verify", seconds=600.0)
+    _say(said)
+    return code == 1
 
 
 def _mistakes(flow: Flow, found: Results, policies: int) -> list[str]:

@@ -22,6 +22,7 @@ from storage.policies import read_timeline
 from tests.road.again import BEFORE, decide_again, imported, payments_by_policy, records_in
 from tests.road.kafka_road import KafkaRoad, kafka_road
 from tests.road.results import differences
+from tests.road.tampering import tamper
 from tests.services.server import wait_until
 
 RULES = """
@@ -81,6 +82,28 @@ def test_every_message_is_accounted_for_and_every_flag_is_that_of_one_consumer_a
     assert set(found.flags_by_policy) == set(payments) - {BEFORE}
     assert {flag["id"] for flag in documents(road.log, FLAGS)} == set(found.flags)
     assert len({place(letter) for letter in documents(road.log, DEAD_LETTERS)}) == found.dead.total() > 10
+    verified_and_tampered_with(road, len(found.flags), len(found.minutes))
+
+
+def verified_and_tampered_with(road: KafkaRoad, flags: int, minutes: int) -> None:
+    """The command says what two runs held against each other say, and names what somebody did to the store."""
+    code, said = road.commands.ask("replay", "--verify", "--json")
+    assert (code, counts(said)) == (0, {"flags": [flags, 0, 0, 0], "minute counters": [minutes, 0, 0, 0]}), said
+
+    done = tamper(road.settings.store.get_secret_value())
+
+    code, said = road.commands.ask("replay", "--verify", "--json", "--no-archive")
+    assert (code, counts(said)["flags"]) == (1, [flags - 2, 1, 1, 1]), said
+    [examples, _minutes] = [one["examples"] for one in msgspec.json.decode(said)["comparisons"]]
+    named = {kind: lines[0].split(" ")[0] for kind, lines in examples.items()}
+    assert named == {"missing": done.deleted, "extra": done.added, "different": done.altered}
+
+
+def counts(said: str) -> dict[str, list[int]]:
+    """Of what was compared at all: equal, missing, extra, different."""
+    comparisons = msgspec.json.decode(said)["comparisons"]
+    found = {one["what"]: [one[kind] for kind in ("equal", "missing", "extra", "different")] for one in comparisons}
+    return {what: numbers for what, numbers in found.items() if any(numbers)}
 
 
 def five_parts() -> list[list[Payment]]:
