@@ -83,7 +83,7 @@ def difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     names = [name for name in {**one, **other} if one.get(name, _ABSENT) != other.get(name, _ABSENT)]
     said = [f"{name} {_shown(one, name)} became {_shown(other, name)}" for name in names[:FIELDS]]
     more = len(names) - FIELDS
-    return "; ".join([*said, f"and {more} fields more"] if more > 0 else said)
+    return "; ".join([*said, f"and {more} more fields"] if more > 0 else said)
 
 
 _ABSENT: Final = object()

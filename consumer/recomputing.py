@@ -13,6 +13,7 @@ import numpy as np
 from consumer.asked_ranges import Gap, Range
 from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Answer, Decider
+from consumer.rebuilding import Rebuilder
 from consumer.restoring import CHUNK, LOOK_BACK, Restored, Restorer, polled_of
 from fraud.batch import Polled
 from fraud.columns import Ints
@@ -21,12 +22,14 @@ from fraud.engine import Scorer
 from fraud.errors import LogError, ModelError, PolicyError, StateError
 from fraud.policy import ENGINE_VERSION
 from fraud.timeline import PolicyTimeline
+from storage.archive import Archive
 from storage.logs.log import TRANSACTIONS, Log, Record
 
 WARMING_CHUNK: Final = 1_000
 """Records taken at once while the log has not yet been read for long enough."""
 NO_CHECKPOINTS: Final = CheckpointFolder(Path(os.devnull))
-"""No folder, so nothing is found in it: what a consumer remembered must not vouch for what it stored."""
+NO_ARCHIVE: Final = Rebuilder(Archive(os.devnull))
+"""No folders, so nothing is found in them: what a consumer or an archive wrote must not vouch for itself."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +63,11 @@ class Recomputer:
     def _restored(self, decider: Decider, wanted: Range) -> Restored:
         """Memory before the range, by the rule of a consumer that has nothing but the log."""
         restorer = Restorer(
-            source=self.source, checkpoints=NO_CHECKPOINTS, decider=decider, alive=lambda: self.advance(0)
+            source=self.source,
+            checkpoints=NO_CHECKPOINTS,
+            decider=decider,
+            rebuilder=NO_ARCHIVE,
+            alive=lambda: self.advance(0),
         )
         return restorer.restore(wanted.partition, wanted.start)
 

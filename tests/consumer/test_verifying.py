@@ -306,6 +306,18 @@ def test_a_period_that_begins_before_the_log_is_not_verifiable(road: Road) -> No
     assert [gap.reason for gap in found.gaps] == ["the log begins at offset 60: they have expired"] * 2
 
 
+def test_what_was_decided_of_a_log_that_is_shorter_now_is_not_verifiable(road: Road) -> None:
+    end = road.log.bounds(TRANSACTIONS, 0)[1]
+    committed_at(road, end + 9).close()
+
+    found = verified(road)
+
+    assert counts(found)["flags"] == (len(road.flags()), 0, 0, 0)
+    assert [(gap.start, gap.end) for gap in found.gaps] == [(end, end + 9)]
+    assert "truncated or replaced" in found.gaps[0].reason
+    assert found.exit_code == 2
+
+
 def test_a_missing_flag_counts_more_than_what_is_not_verifiable(tmp_path: Path) -> None:
     road = long_road(tmp_path)
     expire(road, 3)

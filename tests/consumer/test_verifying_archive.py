@@ -15,8 +15,9 @@ from storage.archive import Archive, ArchiveFile
 from storage.decisions import decision_files
 from storage.logs.log import TRANSACTIONS
 from storage.ranges import Range
-from tests.consumer.roads import STRICTER, Road
-from tests.consumer.test_archiving import payments
+from tests.consumer.half_hours import EVERYTHING as RECORDS
+from tests.consumer.half_hours import half_hour, payments
+from tests.consumer.roads import Road
 
 GROUP = "fraud"
 EVERYTHING = Asked()
@@ -25,14 +26,9 @@ EVERYTHING = Asked()
 @pytest.fixture
 def road(tmp_path: Path) -> Road:
     """Half an hour of two partitions under two policies, decided and archived."""
-    road = Road(tmp_path)
-    sent = road.send(payments(12), seconds=21)
-    road.policy()
-    sent += road.send(payments(40, first=12), seconds=21)
-    road.policy(STRICTER)
-    sent += road.send(payments(30, first=52), seconds=21)
-    road.consume(records=sent)
-    road.archive(GROUP, records=sent, at_once=sent)
+    road = half_hour(tmp_path)
+    road.consume(records=RECORDS)
+    road.archive(GROUP, records=RECORDS, at_once=RECORDS)
     return road
 
 
@@ -78,6 +74,7 @@ def rewrite(road: Road, file: ArchiveFile, change: Callable[[pa.Table], pa.Table
         opened_at=opened_at,
         received_at=file.received_at,
         dead=file.dead,
+        follows=file.follows,
         rows=rows,
     )
     decision_files(road.archive_folder(GROUP), log_id or file.log_id).write(whole)
@@ -218,6 +215,7 @@ def test_a_file_of_another_format_is_not_verifiable(road: Road) -> None:
             opened_at=table["received_at"].cast(pa.int64()).to_pylist()[0],
             received_at=file.received_at,
             dead=file.dead,
+            follows=file.follows,
             rows=table,
         )
     )
