@@ -28,9 +28,9 @@ class HeldRows:
     def between(self, start: int, end: int) -> pa.Table:
         """Those with start <= offset < end; none before `end` is kept any longer."""
         rows = pa.concat_tables(self._tables) if self._tables else SCHEMA.empty_table()
-        offsets = _offsets(rows)
-        self._tables = [rows.filter(pa.array(offsets >= end))]
-        return rows.filter(pa.array((offsets >= start) & (offsets < end)))
+        first, behind = np.searchsorted(_offsets(rows), [start, end]).tolist()
+        self._tables = [rows.slice(behind)]
+        return rows.slice(first, behind - first)
 
 
 def within(rows: pa.Table, start: int, end: int, gaps: Sequence[tuple[int, int]]) -> pa.Table:
