@@ -13,6 +13,22 @@ import sqlalchemy as sa
 from fraud.errors import StoreError
 
 PING_S = 2.0
+_FULL = "its disk is full, make room"
+_READ_ONLY = "it takes no writes, make it writable"
+_ADVICE = (
+    ("no such table", "run `fraud init` first"),
+    ('relation "', "run `fraud init` first"),
+    ("is locked", "another process is writing for too long"),
+    ("unable to open", "is its folder there and writable?"),
+    ("disk is full", _FULL),
+    ("could not extend file", _FULL),
+    ("no space left", _FULL),
+    ("readonly database", _READ_ONLY),
+    ("read-only", _READ_ONLY),
+    ("permission denied", "this user may not do that, grant it the rights"),
+    ("disk i/o error", "look at its disk"),
+)
+"""What to do, by a part of what the database says."""
 _WRITES = "fraud_writes"
 
 
@@ -146,12 +162,9 @@ def _reason(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
     said = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     low = said.lower()
-    if "no such table" in low or ("relation" in low and "does not exist" in low):
-        return f"{said}: run `fraud init` first"
-    if "is locked" in low:
-        return f"{said}: another process is writing for too long"
-    if "unable to open" in low:
-        return f"{said}: is its folder there and writable?"
+    advice = next((advice for part, advice in _ADVICE if part in low), None)
+    if advice is not None:
+        return f"{said}: {advice}"
     if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError) and "sqlite" not in type(cause).__module__:
         return f"no answer in time or refused ({said}): is it running, and are address and user right?"
     return said

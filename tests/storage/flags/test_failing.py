@@ -5,8 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ExecutionTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WTimeoutError,
+)
 
 from fraud.errors import StoreError
 from storage.flags.flag_store import FlagStore
@@ -159,6 +170,169 @@ def test_a_locked_sqlite_file_fails_calls_in_time(tmp_path: Path):
 
     assert works(store)
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("pragma", "mended", "hint"),
+    [
+        pytest.param("query_only = ON", "query_only = OFF", "takes no writes", id="read-only"),
+        pytest.param("max_page_count = 1", "max_page_count = 1000000", "disk is full, make room", id="full"),
+    ],
+)
+def test_an_sqlite_file_that_takes_no_writes_fails_them_whole_and_goes_on_when_it_does(
+    tmp_path: Path, pragma: str, mended: str, hint: str
+):
+    store = SqlStore(f"sqlite:///{tmp_path}/flags.db")
+    store.prepare()
+    put(store, [a_flag(0)], [a_minute(0)])
+    said = [pragma]
+    sa.event.listen(store.database.engine, "checkout", lambda raw, *_: raw.execute(f"PRAGMA {said[-1]}"))
+
+    many = [a_flag(number) for number in range(1, 200)]
+    with pytest.raises(StoreError, match=hint):
+        put(store, many, [a_minute(1)])
+    kept = store.flag_count(the_day())
+    said.append(mended)
+
+    assert kept == 1
+    assert works(store)
+    store.close()
+
+
+@pytest.mark.parametrize("place", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+@pytest.mark.parametrize(
+    ("broken", "mended", "hint"),
+    [
+        pytest.param(
+            "ALTER DATABASE {database} SET default_transaction_read_only = on",
+            "ALTER DATABASE {database} SET default_transaction_read_only = off",
+            "takes no writes",
+            id="read-only",
+        ),
+        pytest.param(
+            "ALTER TABLE flags RENAME TO hidden", "ALTER TABLE hidden RENAME TO flags", "fraud init", id="tables gone"
+        ),
+    ],
+)
+def test_a_postgresql_that_takes_no_writes_fails_them_whole_and_goes_on_when_it_does(
+    place: Place, store: FlagStore, broken: str, mended: str, hint: str
+):
+    assert isinstance(store, SqlStore)
+    put(store, [a_flag(0)], [a_minute(0)])
+
+    run(store.database.url, broken)
+    other = place.connect()
+    with pytest.raises(StoreError, match=hint):
+        put(other, [a_flag(1)], [a_minute(1)])
+    other.close()
+    run(store.database.url, mended)
+
+    other = place.connect()
+    assert works(other)
+    other.close()
+
+
+def run(url: sa.URL, statement: str) -> None:
+    """As an operator would, whatever the database's defaults are."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")
+        connection.exec_driver_sql(statement.format(database=url.database))
+    engine.dispose()
+
+
+def bulk(**found: Any) -> BulkWriteError:
+    """What pymongo raises after an unordered bulk that did not work whole."""
+    return BulkWriteError({"writeErrors": [], "writeConcernErrors": [], **found})
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        pytest.param(NotPrimaryError("not primary"), "takes no writes", id="a member that lost its election"),
+        pytest.param(AutoReconnect("connection closed"), "is it running", id="a connection that broke"),
+        pytest.param(ServerSelectionTimeoutError("no primary"), "is it running", id="no primary in time"),
+        pytest.param(ExecutionTimeout("operation exceeded time limit", 50), "no answer in time", id="a slow server"),
+        pytest.param(WTimeoutError("waiting for replication timed out"), "timed out", id="no majority in time"),
+        pytest.param(OperationFailure("not authorized", 13), "role readWrite", id="a user who may only read"),
+        pytest.param(OperationFailure("no space left", 14031), "disk is full", id="a full disk"),
+        pytest.param(
+            bulk(writeErrors=[{"index": 0, "code": 14031, "errmsg": "available disk space"}]),
+            "disk is full",
+            id="a full disk in the middle of a bulk",
+        ),
+        pytest.param(
+            bulk(writeErrors=[{"index": 0, "code": 13, "errmsg": "not authorized"}]),
+            "role readWrite",
+            id="a user who may only read, in a bulk",
+        ),
+        pytest.param(
+            bulk(writeConcernErrors=[{"code": 64, "errmsg": "waiting for replication timed out"}]),
+            "waiting for replication timed out",
+            id="a bulk that is not known to be durable",
+        ),
+        pytest.param(
+            bulk(writeErrors=[{"index": 0, "code": 10107, "errmsg": "not primary"}]),
+            "not primary",
+            id="a member that lost its election in the middle of a bulk",
+        ),
+    ],
+)
+def test_whatever_an_outage_of_mongodb_gives_is_one_line_and_tried_again(error: PyMongoError, hint: str):
+    store = MongoStore("mongodb://127.0.0.1:1/fraud")
+
+    with pytest.raises(StoreError, match=hint) as raised, store.database.answering():
+        raise error
+    store.close()
+
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("cause", "hint"),
+    [
+        pytest.param(sqlite3.OperationalError("disk I/O error"), "look at its disk", id="SQLite on a broken disk"),
+        pytest.param(sqlite3.OperationalError("database or disk is full"), "make room", id="SQLite on a full disk"),
+        pytest.param(
+            sqlite3.OperationalError("attempt to write a readonly database"), "writable", id="SQLite made read-only"
+        ),
+        pytest.param(
+            psycopg.errors.DiskFull('could not extend file "base/1": No space left on device'),
+            "make room",
+            id="PostgreSQL on a full disk",
+        ),
+        pytest.param(
+            psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"),
+            "writable",
+            id="PostgreSQL turned into a standby",
+        ),
+        pytest.param(
+            psycopg.errors.InsufficientPrivilege("permission denied for table flags"),
+            "grant it the rights",
+            id="PostgreSQL for a user who may only read",
+        ),
+        pytest.param(
+            psycopg.errors.AdminShutdown("terminating connection due to administrator command"),
+            "is it running",
+            id="PostgreSQL that is shut down",
+        ),
+        pytest.param(
+            psycopg.errors.QueryCanceled("canceling statement due to statement timeout"),
+            "no answer in time",
+            id="PostgreSQL that is slow",
+        ),
+    ],
+)
+def test_whatever_an_outage_of_sql_gives_is_one_line_and_tried_again(tmp_path: Path, cause: Exception, hint: str):
+    store = SqlStore(f"sqlite:///{tmp_path}/flags.db")
+    library = sqlite3.Error if isinstance(cause, sqlite3.Error) else psycopg.Error
+    error = sa.exc.DBAPIError.instance("INSERT", {}, cause, library)
+
+    with pytest.raises(StoreError, match=hint) as raised, store.database.writing():
+        raise error
+    store.close()
+
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
