@@ -1,10 +1,12 @@
 """The loop: the only impure code that thinks."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import structlog
@@ -16,15 +18,19 @@ from consumer.restoring import Restored, Restorer
 from consumer.sink import Sink
 from consumer.status import Status
 from fraud.batch import Polled
-from fraud.errors import PolicyError, StoreError
+from fraud.errors import FraudError, LogAwayError, PolicyError, StoreError
 from storage.failpoints import reached
 from storage.logs.log import GroupReader
 
 log = structlog.get_logger()
 
+Asked = TypeVar("Asked")
+
 POLL_MS = 200
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds between two tries while the store is down; the last one repeats."""
+"""Seconds between two tries while store or log are away; the last one repeats."""
+LOG_PATIENCE = 15 * 60.0
+"""Seconds that the log may be away. Then the process ends: a new one, with new connections, has the better chances."""
 
 
 class Chore(Protocol):
@@ -49,10 +55,13 @@ class Loop:
     chores: list[Chore] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     max_records: int = 5_000
+    log_patience: float = LOG_PATIENCE
     until: Callable[[Status], bool] = lambda _status: False
     """Ends the loop when True after a poll: for runs over a log that ends."""
     turned_at: float = field(default_factory=time.monotonic)
-    """When the loop last went round (monotonic)."""
+    """When the loop last went round, or waited for a part that is away (monotonic)."""
+    doing: str = "start"
+    """The stage that it is in."""
 
     def run(self) -> None:
         """Work through the log until told to stop; leaves committed and checkpointed."""
@@ -62,8 +71,7 @@ class Loop:
                 polled = self._polled()
                 if len(polled):
                     self._work(polled)
-                for chore in self.chores:
-                    chore.due(self.status)
+                self._do_chores()
                 if self.until(self.status):
                     break
         except KeyboardInterrupt:
@@ -71,8 +79,7 @@ class Loop:
                 raise
         finally:
             self.status.state = "stopping"
-            for chore in self.chores:
-                chore.due(self.status)
+            self._do_chores()
         self.checkpointing.write_all(self.decider)
 
     def close(self) -> None:
@@ -81,14 +88,15 @@ class Loop:
         self.reader.close()
 
     def _work(self, polled: Polled) -> None:
+        self.doing = "decide"
         with self.status.timing("decide", len(polled)):
             answer = self.decider.decide(polled)
         reached("after_decide")
         self._store(answer)
         reached("after_store")
-        durable = self.sink.publish(answer)
+        durable = self._asked("publish", lambda: self.sink.publish(answer))
         reached("after_publish")
-        self.reader.commit(durable)
+        self._asked("commit", lambda: self.reader.commit(durable))
         reached("after_commit")
         self.status.took(answer)
         self.checkpointing.after(self.decider, answer, durable)
@@ -101,16 +109,17 @@ class Loop:
 
     def _polled(self) -> Polled:
         """The next records of partitions whose state is here; follows the group's assignment first."""
-        polled = self.reader.poll(POLL_MS, self.max_records)
+        polled = self._asked("poll", lambda: self.reader.poll(POLL_MS, self.max_records))
         reached("after_poll")
         changes = self.reader.assignment()
         for partition in changes.lost:
             self._let_go(partition)
-        self.policies.look(int(polled.received_at.max()) if len(polled) else 0)
+        newest = int(polled.received_at.max()) if len(polled) else 0
+        self._asked("read policies", lambda: self.policies.look(newest))
         reached("after_policy_read")
         settled = sorted(self.decider.states)  # what came before a partition moved is delivered again
         for partition in changes.gained:
-            self._take_up(partition)
+            self._asked("restore", lambda gained=partition: self._take_up(gained))  # type: ignore[misc]
         mine = np.isin(polled.partition, np.array(settled, np.int64))
         if mine.all():
             return polled
@@ -153,29 +162,54 @@ class Loop:
         return restored
 
     def _store(self, answer: Answer) -> None:
-        """Store, however long the store is away: paused, still in the group, trying again."""
-        tries = 0
+        """Store, however long the store is away."""
+
+        def store() -> None:
+            with self.status.timing("store", len(answer.flags)):
+                self.sink.store(answer)
+
+        self.doing = "store"
+        self._insist(store, StoreError, "store", math.inf)
+
+    def _asked(self, doing: str, ask: Callable[[], Asked]) -> Asked:
+        """What the log answers. While it is away nothing is skipped and nothing done twice: the same question is asked again."""
+        self.doing = doing
+        return self._insist(ask, LogAwayError, "log", self.log_patience)
+
+    def _insist(self, attempt: Callable[[], Asked], away: type[FraudError], part: str, patience: float) -> Asked:
+        """Try until it works: paused, still in the group, for so many seconds. Told to stop meanwhile, the error stands."""
+        tries, since = 0, time.monotonic()
         while True:
             try:
-                with self.status.timing("store", len(answer.flags)):
-                    self.sink.store(answer)
-            except StoreError as error:
-                self._wait_for_store(error, tries)
+                answer = attempt()
+            except away as error:
+                if tries and (self.stopping.is_set() or time.monotonic() - since > patience):
+                    raise
+                self._wait_for(part, error, tries)
                 tries += 1
             else:
                 if tries:
                     self.reader.resume()
                     self.status.resumed()
-                    log.info("store_back", tries=tries)
-                return
+                    event = f"{part}_back"
+                    log.info(event, tries=tries)
+                return answer
 
-    def _wait_for_store(self, error: StoreError, tries: int) -> None:
-        if self.stopping.is_set() and tries:
-            raise error
+    def _wait_for(self, part: str, error: FraudError, tries: int) -> None:
         if not tries:
             self.reader.pause()
-            self.status.paused(str(error))
-            log.warning("store_down", reason=str(error))
+            event = f"{part}_down"
+            log.warning(event, reason=str(error))
+        self.status.paused(str(error))
+        if part == "log":  # the store is there: let the heartbeat say so
+            self._do_chores()
         self.turned_at = time.monotonic()
         self.stopping.wait(PAUSES[min(tries, len(PAUSES) - 1)])
-        self.reader.poll(0, 1)
+        with suppress(LogAwayError):
+            self.reader.poll(0, 1)
+
+    def _do_chores(self) -> None:
+        doing, self.doing = self.doing, "chores"
+        for chore in self.chores:
+            chore.due(self.status)
+        self.doing = doing

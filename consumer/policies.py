@@ -63,9 +63,9 @@ class PolicyReader:
         recently = recently and newest - self._newest < LOOK_EVERY * 1e6
         if recently and not self.source.embedded:
             return
-        self._looked_at, self._newest = now, max(newest, self._newest)
         valid, void = len(self.timeline), len(self.timeline.voids)
         read_timeline(self.source, self.timeline)
+        self._looked_at, self._newest = now, max(newest, self._newest)  # only now: a look that failed is none
         for policy in self.timeline.policies[valid:]:
             log.info("policy_read", policy=policy.hash[:12], model=policy.model, rules=len(policy.rules.rules))
         for one in self.timeline.voids[void:]:

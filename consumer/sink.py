@@ -37,12 +37,14 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FlagSink:
     """Flags and minute counters into the store, then flags and dead letters onto their topics."""
 
     flags: FlagStore
     publisher: Publisher
+    _sent: Answer | None = None
+    """What the publisher has whole, acknowledged or not."""
 
     def resumes_at(self, partition: int, committed: int | None) -> int | None:
         """Where the group stands."""
@@ -53,14 +55,16 @@ class FlagSink:
         self.flags.store(answer.flags, answer.minutes)
 
     def publish(self, answer: Answer) -> Mapping[int, int]:
-        """At least once; readers recognise repeats by flag id and by topic-partition-offset."""
-        for encoded in answer.flags:
-            self.publisher.send(FLAGS, encoded.flag.user_id.encode(), encoded.json)
-        for letter in answer.dead:
-            key = f"{letter.topic}-{letter.partition}-{letter.offset}"
-            self.publisher.send(DEAD_LETTERS, key.encode(), _ENCODER.encode(letter))
+        """At least once; readers recognise repeats by flag id and by topic-partition-offset.
+
+        Asked again with the same answer, after an outage of the log, it waits for what was sent and sends nothing twice.
+        """
+        if answer is not self._sent:
+            self._send(answer)
+            self._sent = answer
         if answer.flags or answer.dead:
             self.publisher.flush()
+        self._sent = None
         return answer.next_offsets
 
     def let_go(self, partition: int) -> None:
@@ -69,3 +73,10 @@ class FlagSink:
     def close(self) -> None:
         """Let go of the publisher; the store is its opener's."""
         self.publisher.close()
+
+    def _send(self, answer: Answer) -> None:
+        for encoded in answer.flags:
+            self.publisher.send(FLAGS, encoded.flag.user_id.encode(), encoded.json)
+        for letter in answer.dead:
+            key = f"{letter.topic}-{letter.partition}-{letter.offset}"
+            self.publisher.send(DEAD_LETTERS, key.encode(), _ENCODER.encode(letter))

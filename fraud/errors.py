@@ -7,7 +7,8 @@ FraudError
 ├── PolicyError          publish nothing, or stop: the log's policy cannot be followed
 ├── ModelError           stop: the model that the policy names is missing or damaged
 ├── StateError           refuse: state of another log, partition count or newer schema
-├── LogError             the log cannot be reached or does not hold what was asked; retry or stop
+├── LogError             the log does not hold what was asked, or refuses it: stop
+│   ├── LogAwayError     the log does not answer: pause, ask again
 │   └── PoisonedError    the producer is unusable: replace it and send again
 ├── StoreError           stop uncommitted, retry
 ├── ArchiveError         refuse: the archive is of another log or newer, or one of its files is damaged; name it
@@ -52,6 +53,10 @@ class StateError(FraudError):
 
 class LogError(FraudError):
     """The log cannot be reached, or does not hold what was asked."""
+
+
+class LogAwayError(LogError):
+    """The log does not answer, or not yet: the same question may succeed later."""
 
 
 class PoisonedError(LogError):

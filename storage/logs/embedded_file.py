@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fraud.errors import LogError
+from fraud.errors import LogAwayError, LogError
 
 FILE_NAME = "log.sqlite"
 SCHEMA_VERSION = 1
@@ -78,10 +78,11 @@ class EmbeddedFile:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite ends some by itself, on a full disk for one
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def changes(self) -> int:
         """A number that differs once any other connection has written."""
@@ -100,9 +101,11 @@ class EmbeddedFile:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn errors of SQLite within the block into LogError."""
+        """Turn errors of SQLite within the block into LogError; LogAwayError for a disk that is full or fails, or a lock."""
         try:
             yield
+        except sqlite3.OperationalError as error:
+            raise LogAwayError(f"the log file {self.path}: {error}: {_advice(error)}") from error
         except sqlite3.Error as error:
             raise LogError(f"the log file {self.path}: {error}") from error
 
@@ -123,6 +126,15 @@ class EmbeddedFile:
         self._connection.execute("COMMIT")
 
 
+def _advice(error: sqlite3.OperationalError) -> str:
+    said = str(error)
+    if "full" in said:
+        return "make room on its disk"
+    if "locked" in said:
+        return "another process is writing for too long"
+    return "are its disk and folder there, whole and writable?"
+
+
 class GroupLock:
     """Keeps a group to one member at a time; a killed process leaves nothing behind, as the lock dies with it."""
 
@@ -130,11 +142,16 @@ class GroupLock:
         """Take the lock. Raises LogError naming who holds it."""
         path = folder / f"{name}.lock"
         holder_file = folder / f"{name}.holder"
-        self._lock = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+        try:
+            self._lock = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError as error:
+            raise LogError(f"the lock {path}: {error}: {_advice(error)}") from error
         try:
             self._lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             self._lock.close()
+            if "locked" not in str(error):
+                raise LogError(f"the lock {path}: {error}: {_advice(error)}") from error
             known = holder_file.read_text() if holder_file.exists() else "another process"
             raise LogError(f"{name} is being read by {known}: the embedded log has one reader per group") from error
         holder_file.write_text(f"{holder} (process {os.getpid()})")

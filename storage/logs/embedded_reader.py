@@ -36,10 +36,10 @@ class EmbeddedGroupReader:
         self._turn = 0
 
     def poll(self, timeout_ms: int, max_records: int) -> Polled:
-        """Whatever is there at once; else wait for it, empty after the timeout."""
+        """Whatever is there at once; else wait for it, empty after the timeout. Nothing was taken where it raises."""
         deadline = time.monotonic() + timeout_ms / 1000
         while True:
-            taken = {} if self._is_paused else self._take(max_records)
+            taken = {} if self._is_paused else self._taken_whole(max_records)
             left = deadline - time.monotonic()
             if taken or left <= 0:
                 return _columns(taken)
@@ -106,6 +106,15 @@ class EmbeddedGroupReader:
             time.sleep(min(LOOK_EVERY_SECONDS, left))
             if not self._is_paused and self._file.changes() != self._seen:
                 return
+
+    def _taken_whole(self, max_records: int) -> dict[int, list[Piece]]:
+        before = dict(self._positions)
+        try:
+            return self._take(max_records)
+        except BaseException:  # what other partitions gave already is delivered again
+            self._positions = before
+            self._rest.clear()
+            raise
 
     def _take(self, max_records: int) -> dict[int, list[Piece]]:
         """Up to so many records, by partition; another partition has the first turn at each poll."""

@@ -8,13 +8,16 @@ from typing import Any
 
 from kafka.errors import (
     FencedInstanceIdError,
+    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     LogTruncationError,
+    NodeNotReadyError,
     OffsetOutOfRangeError,
+    RetriableError,
 )
 
-from fraud.errors import LogError
+from fraud.errors import LogAwayError, LogError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +68,16 @@ class KafkaConnection:
             raise self.error(doing, error) from error
 
     def error(self, doing: str, error: KafkaError) -> LogError:
-        """One line about a client's error; `doing` says what was tried."""
-        return LogError(f"Kafka at {self.bootstrap}: {doing}: {_meaning(error)}")
+        """One line about a client's error; `doing` says what was tried. LogAwayError where it may pass by itself."""
+        kind = LogAwayError if isinstance(error, RetriableError) else LogError
+        return kind(f"Kafka at {self.bootstrap}: {doing}: {_meaning(error)}")
 
 
 def _meaning(error: KafkaError) -> str:
     if isinstance(error, KafkaTimeoutError):
         return "no answer in time (is it running, is the address right? a wrong password looks the same)"
+    if isinstance(error, NodeNotReadyError | KafkaConnectionError):
+        return "no broker answers: is one running, and is the address right?"
     if isinstance(error, OffsetOutOfRangeError | LogTruncationError):
         return f"the log does not hold this offset, it was truncated or has expired: {_line(error)}"
     if isinstance(error, FencedInstanceIdError):

@@ -8,9 +8,9 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import GroupIdNotFoundError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import GroupIdNotFoundError, KafkaError, TopicAlreadyExistsError, for_code
 
-from fraud.errors import LogError
+from fraud.errors import LogAwayError, LogError
 from storage.logs.kafka_connection import KafkaConnection, KafkaSecurity
 from storage.logs.kafka_publisher import KafkaPublisher
 from storage.logs.kafka_reader import KafkaGroupReader
@@ -131,7 +131,7 @@ class KafkaLog:
         if described["error_code"] == UNKNOWN_TOPIC:
             raise LogError(f"Kafka at {self._connection.bootstrap} has no topic `{topic}`: run `fraud init`")
         if described["error_code"] != 0:
-            raise LogError(f"Kafka does not describe topic `{topic}` (error {described['error_code']})")
+            raise self._connection.error(f"asking for topic {topic}", for_code(described["error_code"])())
         return described
 
     def _create(self, topic: Topic) -> None:
@@ -188,7 +188,7 @@ def _records(consumer: Any, at: TopicPartition, start: int, stop: int) -> Iterat
                 return
             yield Record(at.partition, record.offset, record.timestamp * 1000, record.key, record.value)
         if consumer.position(at) == before:
-            raise LogError(f"Kafka does not deliver {at.topic}-{at.partition} from offset {before}")
+            raise LogAwayError(f"Kafka does not deliver {at.topic}-{at.partition} from offset {before}")
 
 
 def _misconfigured(configs: dict[str, dict[str, str]]) -> list[str]:

@@ -1,5 +1,6 @@
 """Appends to Kafka: idempotent, acknowledged by all, and alive again after an error that ruins the client."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, KafkaError, RetriableError
 
-from fraud.errors import LogError, PoisonedError
+from fraud.errors import LogAwayError, LogError, PoisonedError
 from storage.logs.kafka_connection import KafkaConnection
 from storage.logs.partitioning import Partitioner
 from storage.logs.record_limits import check_record
@@ -81,13 +82,13 @@ class KafkaPublisher:
     def flush(self) -> None:
         """Wait until everything sent is acknowledged.
 
-        Raises LogError naming the first record that the log refused (it is dropped), or that was not acknowledged in time (it
-        is on its way again, and the next flush waits for it).
+        Raises LogError naming the first record that the log refused (it is dropped), LogAwayError where some were not
+        acknowledged in time (they are on their way again, and the next flush waits for them).
         """
         self._wait(self._pending)
         self._forget_acknowledged()
         if self._pending:
-            raise LogError(
+            raise LogAwayError(
                 f"Kafka acknowledged all but {len(self._pending)} records, the first for {self._pending[0].topic}"
             )
         if self._refused:
@@ -129,14 +130,15 @@ class KafkaPublisher:
 
     def _wait(self, records: Sequence[_Sent] | deque[_Sent]) -> None:
         """Until every one of these is acknowledged or has failed."""
+        deadline = time.monotonic() + ACKNOWLEDGE_SECONDS
         with suppress(KafkaError):  # it fails where a batch was split, too: only the records' own answers count
             self._producer.flush(ACKNOWLEDGE_SECONDS)
         for sent in records:
             if not sent.future.is_done:
                 with suppress(KafkaError):
-                    sent.future.get(ACKNOWLEDGE_SECONDS)
+                    sent.future.get(max(0.0, deadline - time.monotonic()))
             if not sent.future.is_done:
-                raise LogError(f"Kafka does not acknowledge what was sent to {sent.topic}")
+                raise LogAwayError(f"Kafka does not acknowledge what was sent to {sent.topic}")
 
     def _recover(self) -> None:
         """Send everything again that is not acknowledged; what the log refuses for its own sake is put aside."""

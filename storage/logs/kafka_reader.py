@@ -20,7 +20,14 @@ from storage.logs.log import Assignment
 
 # A commit in the middle of a rebalance waits for the slowest other member, which may be rebuilding state.
 COMMIT_SECONDS = 300.0
+# Without an answer for so long the brokers are away; whoever commits may ask again.
+ANSWER_MS = 30_000
+# Lag is asked for between two polls, and worth no long wait.
+END_OFFSETS_MS = 5_000
 LEARN_SECONDS = 30.0
+# A member whose name was taken reads on, its heartbeats stopped without a word: only a commit tells it. So an idle one commits
+# again what stands, every so often.
+PROVE_SECONDS = 10.0
 
 OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,
@@ -51,6 +58,9 @@ class KafkaGroupReader:
         self._connection = connection
         self._topic = topic
         self._positioned: set[int] = set()
+        self._is_static = member is not None
+        self._standing: dict[int, int] = {}
+        self._committed_at = time.monotonic()
         self._is_paused = False
         self._changes: deque[tuple[str, int]] = deque()
         with connection.translated(f"joining group {group}"):
@@ -61,7 +71,13 @@ class KafkaGroupReader:
             self._learn_partitions()
 
     def poll(self, timeout_ms: int, max_records: int) -> Polled:
-        """Records of assigned, unpaused, positioned partitions; empty after the timeout."""
+        """Records of assigned, unpaused, positioned partitions; empty after the timeout.
+
+        Raises LogError where another process took this static member's name.
+        """
+        if self._is_static and not self._is_paused and time.monotonic() - self._committed_at > PROVE_SECONDS:
+            self._committed_at = time.monotonic()
+            self.commit(self._standing)
         try:
             records_by_partition = self._consumer.poll(timeout_ms, max_records=max_records)
         except KafkaError as error:
@@ -75,6 +91,7 @@ class KafkaGroupReader:
         while self._changes:
             change, partition = self._changes.popleft()
             self._positioned.discard(partition)
+            self._standing.pop(partition, None)
             if change == "gained":
                 gained[partition] = None
             else:
@@ -85,7 +102,9 @@ class KafkaGroupReader:
     def committed(self, partition: int) -> int | None:
         """The group's committed offset; None when nothing was committed."""
         with self._connection.translated(f"asking for the committed offset of {self._topic}-{partition}"):
-            offset: int | None = self._consumer.committed(self._at(partition), timeout_ms=30_000)
+            offset: int | None = self._consumer.committed(self._at(partition), timeout_ms=ANSWER_MS)
+        if offset is not None:
+            self._standing[partition] = offset
         return offset
 
     def seek(self, partition: int, offset: int) -> None:
@@ -103,7 +122,10 @@ class KafkaGroupReader:
         deadline = time.monotonic() + COMMIT_SECONDS
         while ours := {partition: offset for partition, offset in next_offsets.items() if self._is_held(partition)}:
             try:
-                self._consumer.commit({self._at(partition): OffsetAndMetadata(at) for partition, at in ours.items()})
+                offsets = {self._at(partition): OffsetAndMetadata(at) for partition, at in ours.items()}
+                self._consumer.commit(offsets, timeout_ms=ANSWER_MS)
+                self._standing |= ours
+                self._committed_at = time.monotonic()
                 return
             except (RebalanceInProgressError, CommitFailedError) as error:
                 if time.monotonic() > deadline:
@@ -127,7 +149,7 @@ class KafkaGroupReader:
         if not partitions:
             return {}
         with self._connection.translated(f"asking for the ends of {self._topic}"):
-            found = self._consumer.end_offsets([self._at(partition) for partition in partitions])
+            found = self._consumer.end_offsets([self._at(one) for one in partitions], timeout_ms=END_OFFSETS_MS)
         return {at.partition: int(end) for at, end in found.items()}
 
     def close(self) -> None:

@@ -37,13 +37,14 @@ class Commands:
         done = self._done(arguments, seconds)
         return done.returncode, done.stdout or done.stderr
 
-    def start(self, name: str, *arguments: str) -> None:
-        """Start a command under a name, which may have been used before."""
+    def start(self, name: str, *arguments: str, **settings: str) -> None:
+        """Start a command under a name, which may have been used before; with settings of its own, such as `member`."""
+        own = {f"FRAUD_{setting.upper()}": value for setting, value in settings.items()}
         with self.output(name).open("ab") as output:
             self._running[name] = subprocess.Popen(
                 [*FRAUD, *arguments],
                 cwd=self.folder,
-                env=self._whole_environment(),
+                env={**self._whole_environment(), **own},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -66,6 +67,10 @@ class Commands:
         if code:
             raise RuntimeError(f"{name} ended with {code}: {self.tail(name)}")
         return code == 0
+
+    def pid(self, name: str) -> int:
+        """Process id of a command that was started."""
+        return self._running[name].pid
 
     def tail(self, name: str, lines: int = 15) -> str:
         """The last lines that a process wrote."""

@@ -11,7 +11,7 @@ from kafka.errors import GroupIdNotFoundError
 
 from cli.connect import open_log, open_store
 from cli.settings import Settings
-from storage.flags.flag_store import FlagStore
+from storage.flags.flag_store import FlagStore, Heartbeat
 from storage.logs.log import TRANSACTIONS, Log
 from tests.road.commands import Commands
 from tests.road.results import Results, results_of
@@ -32,9 +32,9 @@ class KafkaRoad:
     admin: KafkaAdminClient
     _consumers: list[str] = field(default_factory=list)
 
-    def start_consumer(self, name: str) -> None:
-        """One more member of the group."""
-        self.commands.start(name, "consume")
+    def start_consumer(self, name: str, **settings: str) -> None:
+        """One more member of the group, with settings of its own."""
+        self.commands.start(name, "consume", **settings)
         self._consumers.append(name)
 
     def stop_consumer(self, name: str) -> int:
@@ -75,14 +75,22 @@ class KafkaRoad:
 
     def partitions_by_consumer(self) -> list[set[str]]:
         """What each running consumer holds, as its heartbeat says."""
-        beats = [beat for beat in self.store.heartbeats() if beat.role == "consumer" and beat.state == "running"]
-        return [set(beat.facts["lag"]) for beat in beats if beat.group == self.settings.group]
+        return [set(beat.facts["lag"]) for beat in self.beats() if beat.state == "running"]
+
+    def beats(self) -> list[Heartbeat]:
+        """The last heartbeat of each consumer, also of those that left."""
+        found = [beat for beat in self.store.heartbeats() if beat.role == "consumer"]
+        return [beat for beat in found if beat.group == self.settings.group]
 
     def _shares_are_even(self) -> bool:
         shares = self.partitions_by_consumer()
         held = Counter(partition for share in shares for partition in share)
         is_whole = len(held) == self.settings.partitions and set(held.values()) == {1}
         return is_whole and len(shares) == len(self._consumers) and all(shares)
+
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        """Until something holds, while no consumer leaves by itself."""
+        self._wait(condition, what)
 
     def _wait(self, condition: Callable[[], bool], what: str, every: float = 0.5) -> None:
         def holds() -> bool:

@@ -1,68 +1,23 @@
 """Payments through real Kafka, two consumers and MongoDB's wire protocol are decided as by one consumer on the log alone."""
 
-import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from kafka import KafkaAdminClient
 
 from cli.connect import topics
 from producer.payments import Payment
-from producer.population import Population
-from producer.publishing import Sender
-from storage.logs.log import ALL_TOPICS, DEAD_LETTERS, FLAGS, Log
-from storage.policies import read_timeline
+from storage.logs.log import DEAD_LETTERS, FLAGS
 from tests.road.again import BEFORE, decide_again, imported, payments_by_policy, records_in
-from tests.road.kafka_road import KafkaRoad, kafka_road
+from tests.road.kafka_road import KafkaRoad
 from tests.road.results import differences
 from tests.road.tampering import tamper
-from tests.services.server import wait_until
+from tests.road.traffic import RULES, documents, five_parts, send, wait_for_latest_policy
 
-RULES = """
-version: 1
-default_currency: EUR
-rules:
-  - {id: high-amount, kind: high_amount, limit: {EUR: 300, GBP: 300, SEK: 3000}, severity: medium}
-  - {id: burst, kind: high_frequency, limit: 3, window: 1h, severity: high}
-  - {id: declined, kind: expression, condition: declined_24h >= 2 AND is_online, severity: high}
-  - {id: elsewhere, kind: expression, condition: new_country AND new_merchant, severity: low, mode: shadow}
-"""
 STRICTER = RULES.replace("EUR: 300", "EUR: 150")
-SINCE = datetime(2024, 3, 4, tzinfo=UTC)
-POPULATION = Population(seed=7, users=500, fraud_share=0.02)
-BROKEN = 0.01
-
-
-@pytest.fixture
-def road(kafka: Any, mongo_wire: Any, tmp_path: Path) -> Iterator[KafkaRoad]:
-    rules, name = tmp_path / "rules.yaml", uuid.uuid4().hex[:8]
-    rules.write_text(RULES)
-    forget_topics(kafka)
-    place = {"bootstrap": kafka.bootstrap, "store": f"{mongo_wire.url}/road_{name}"}
-    with kafka_road(tmp_path, **place, rules=rules, group=f"road-{name}", partitions=4) as opened:
-        yield opened
-    forget_topics(kafka)
-
-
-def forget_topics(kafka: Any) -> None:
-    """The product's topics have fixed names: what an earlier test left in them is not ours to decide."""
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    try:
-        present = sorted(set(admin.list_topics()) & set(ALL_TOPICS))
-        if present and kafka.pid is None:
-            pytest.skip(f"{kafka.bootstrap} has topics of the product, and is not ours to clear")
-        if present:
-            admin.delete_topics(present)
-            wait_until(lambda: not set(admin.list_topics()) & set(present), "the topics to be gone")
-    finally:
-        admin.close()
 
 
 @pytest.mark.timeout(300)
@@ -106,13 +61,6 @@ def counts(said: str) -> dict[str, list[int]]:
     return {what: numbers for what, numbers in found.items() if any(numbers)}
 
 
-def five_parts() -> list[list[Payment]]:
-    """Four days of five hundred users, in order of time."""
-    drawn = list(chain.from_iterable(POPULATION.payments(SINCE, SINCE + timedelta(days=4))))
-    size = -(-len(drawn) // 5)
-    return [drawn[start : start + size] for start in range(0, len(drawn), size)]
-
-
 def travel(road: KafkaRoad, parts: Sequence[Sequence[Payment]]) -> None:
     """Payments before the first policy, under it, while a consumer leaves, while one works alone, and under stricter rules."""
     road.log.create(topics(road.settings))
@@ -136,34 +84,11 @@ def travel(road: KafkaRoad, parts: Sequence[Sequence[Payment]]) -> None:
     road.wait_until_decided()
 
 
-def send(log: Log, payments: Sequence[Payment]) -> None:
-    """Payments with broken messages between them."""
-    with closing(log.publisher()) as publisher:
-        sender = Sender(publisher, POPULATION, malformed=BROKEN)
-        for payment in payments:
-            sender.payment(payment)
-
-
 def change_rules(road: KafkaRoad) -> None:
     """Publish stricter rules as an analyst does."""
     stricter = road.commands.folder / "stricter.yaml"
     stricter.write_text(STRICTER)
     road.commands.run("rules", "apply", str(stricter))
-
-
-def wait_for_latest_policy(log: Log) -> None:
-    """Until what is sent from now on is ruled by the policy that was published last."""
-    effective_from = int(read_timeline(log).effective_from[-1])
-    wait_until(lambda: time.time() * 1e6 > effective_from + 100_000, "the latest policy to take effect")
-
-
-def documents(log: Log, topic: str) -> list[dict[str, Any]]:
-    """Everything that a topic holds."""
-    found = []
-    for partition in range(log.partitions(topic)):
-        first, end = log.bounds(topic, partition)
-        found += [msgspec.json.decode(record.value or b"") for record in log.read(topic, partition, first, end)]
-    return found
 
 
 def place(letter: dict[str, Any]) -> tuple[int, int]:

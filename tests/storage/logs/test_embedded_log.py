@@ -7,15 +7,18 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fraud.errors import LogError
+from fraud.errors import LogAwayError, LogError
 from storage.logs.embedded_file import FILE_NAME
 from storage.logs.embedded_log import EmbeddedLog
-from storage.logs.log import Record
+from storage.logs.log import Record, Topic
+from tests.services.full_disk import no_file_longer_than
 from tests.storage.logs.traffic import PARTITIONS, everything, join, make, poll_values, publish, until
 
 HOUR = 3_600_000_000
@@ -236,6 +239,61 @@ def test_two_publishers_share_a_partition(embedded_log, topic):
     for name in (b"first", b"second"):
         mine = [record.value for record in found if record.value and record.value.startswith(name)]
         assert mine == [name + b"-%d" % number for number in range(50)]
+
+
+ROOM = 100_000
+"""Bytes: less than the log's files have, more than those of a test run that are written meanwhile."""
+
+
+def test_a_full_disk_is_one_line_leaves_nothing_half_and_is_waited_for(embedded_log, topic, tmp_path):
+    make(embedded_log, topic)
+    publish(embedded_log, topic, [b"x" * ROOM, b"y" * ROOM])
+    publisher, reader = embedded_log.publisher(), embedded_log.group_reader(topic, topic)
+    join(reader)
+    reader.commit({0: 1})
+    acknowledged: list[int] = []
+
+    with no_file_longer_than(ROOM):
+        for number in range(5):
+            publisher.send(topic, b"user", b"%d" % number, lambda _partition, offset, _at: acknowledged.append(offset))
+        with pytest.raises(LogAwayError) as raised:
+            publisher.flush()
+        with pytest.raises(LogAwayError):
+            reader.commit({0: 2})
+        with pytest.raises(LogAwayError):
+            EmbeddedLog(tmp_path / "log").create([Topic(name="another", partitions=1)])
+    assert "\n" not in str(raised.value)
+    assert (acknowledged, reader.committed(0)) == ([], 1)
+
+    publisher.flush()
+    reader.commit({0: 2})
+
+    assert acknowledged == [2, 3, 4, 5, 6]
+    assert reader.committed(0) == 2
+    assert [len(value or b"") for value in poll_values(reader, 7)] == [ROOM, ROOM, 1, 1, 1, 1, 1]
+    publisher.close()
+    reader.close()
+
+
+def test_a_poll_that_fails_in_the_middle_takes_nothing(embedded_log, topic, tmp_path):
+    make(embedded_log, topic)
+    keys = [b"%d" % number for number in range(30)]
+    for key in keys:
+        publish(embedded_log, topic, [key], key=key)
+    reader = embedded_log.group_reader(topic, topic)
+    join(reader)
+    with closing(sqlite3.connect(tmp_path / "log" / FILE_NAME)) as other:
+        [(number, payloads)] = other.execute("SELECT id, payloads FROM chunk WHERE partition = 1 LIMIT 1").fetchall()
+        other.execute("UPDATE chunk SET payloads = x'c1' WHERE id = ?", (number,))
+        other.commit()
+        for _turn in range(PARTITIONS):
+            with pytest.raises(msgspec.DecodeError):
+                reader.poll(100, 100)
+        other.execute("UPDATE chunk SET payloads = ? WHERE id = ?", (payloads, number))
+        other.commit()
+
+    assert sorted(value or b"" for value in poll_values(reader, len(keys))) == sorted(keys)
+    reader.close()
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):

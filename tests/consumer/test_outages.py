@@ -1,0 +1,199 @@
+"""While log or store are away a consumer waits where it is: no step is skipped, none comes too early, and it says why."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumer.loop import Loop
+from consumer.policies import PolicyReader, Scorers
+from fraud.errors import LogAwayError, LogError
+from storage.logs.log import FLAGS
+from tests.builders import NOON, transaction
+from tests.consumer.roads import STRICTER, Road
+from tests.services.full_disk import no_file_longer_than
+
+PAYMENTS = [
+    transaction(
+        transaction_id=f"t-{number}",
+        user_id=f"u-{number % 7}",
+        event_time=NOON + timedelta(seconds=number * 20),
+        amount=float(number * 37 % 160),
+    )
+    for number in range(80)
+]
+
+
+def travelled(folder: Path) -> Road:
+    """Payments under two policies."""
+    road = Road(folder)
+    road.policy()
+    road.send(PAYMENTS[:40], seconds=21)
+    road.policy(STRICTER)
+    road.send(PAYMENTS[40:], seconds=21)
+    return road
+
+
+class Away:
+    """A part whose named calls meet an outage: each of their first tries fails, before or after its work was done."""
+
+    def __init__(self, part: Any, calls: dict[str, int], *, after: bool = False, error: type[Exception] = LogAwayError):
+        self._part, self._left, self._after, self._error = part, dict(calls), after, error
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._part, name)
+        return real if name not in self._left else lambda *given: self._call(name, real, *given)
+
+    def _call(self, name: str, real: Callable[..., Any], *given: Any) -> Any:
+        if self._left[name] and not self._after:
+            self._left[name] -= 1
+            raise self._error("away")
+        answer = real(*given)
+        if self._left[name]:
+            self._left[name] -= 1
+            raise self._error("away")
+        return answer
+
+
+class NoWaiting(threading.Event):
+    """Nobody waits between two tries; what is to happen then may be given."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._meanwhile()
+        return False
+
+
+def run(loop: Loop) -> None:
+    try:
+        loop.run()
+    finally:
+        loop.close()
+
+
+def of_reader(*calls: str) -> Callable[[Loop], None]:
+    def breaks(loop: Loop) -> None:
+        loop.reader = Away(loop.reader, dict.fromkeys(calls, 3))
+
+    return breaks
+
+
+def of_publisher(*, after: bool) -> Callable[[Loop], None]:
+    def breaks(loop: Loop) -> None:
+        sink: Any = loop.sink
+        sink.publisher = Away(sink.publisher, {"flush": 3}, after=after)
+
+    return breaks
+
+
+def of_policies(loop: Loop) -> None:
+    loop.policies.source = Away(loop.policies.source, {"bounds": 3, "read": 3})
+
+
+def of_restorer(loop: Loop) -> None:
+    restorer: Any = loop.restorer
+    object.__setattr__(restorer, "source", Away(restorer.source, {"bounds": 3}))
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        pytest.param(of_reader("commit"), id="at a commit"),
+        pytest.param(of_reader("committed"), id="when a partition comes"),
+        pytest.param(of_restorer, id="in the middle of a restore"),
+        pytest.param(of_policies, id="at a look at the policies, with records in hand"),
+        pytest.param(of_publisher(after=False), id="at an acknowledgement that does not come"),
+        pytest.param(of_publisher(after=True), id="at an acknowledgement that is lost"),
+    ],
+)
+def test_an_outage_of_the_log_costs_nothing_wherever_it_begins(tmp_path: Path, breaks: Callable[[Loop], None]) -> None:
+    whole, road = travelled(tmp_path / "whole"), travelled(tmp_path / "away")
+    whole.consume(records=len(PAYMENTS))
+    loop = road.consumer(records=len(PAYMENTS), at_once=20)
+    breaks(loop)
+    states: list[tuple[str, Any]] = []
+    loop.stopping = NoWaiting(lambda: states.append((loop.status.state, loop.status.paused_because)))
+
+    run(loop)
+
+    assert set(states) == {("paused", "away")}
+    assert road.flags() == whole.flags()
+    assert road.minutes() == whole.minutes()
+    published = [one for partition in range(2) for one in road.log.read(FLAGS, partition, 0)]
+    assert len(published) == len(road.flags()) > 10
+
+
+def test_what_the_log_refuses_for_good_ends_the_consumer(tmp_path: Path) -> None:
+    loop = travelled(tmp_path).consumer(records=len(PAYMENTS))
+    loop.reader = Away(loop.reader, {"commit": 1}, error=LogError)
+
+    with pytest.raises(LogError, match="away"):
+        run(loop)
+
+
+def test_a_log_that_stays_away_ends_the_consumer(tmp_path: Path) -> None:
+    loop = travelled(tmp_path).consumer(records=len(PAYMENTS))
+    loop.reader = Away(loop.reader, {"commit": 1_000})
+    loop.stopping = NoWaiting()
+    loop.log_patience = 0.0
+
+    with pytest.raises(LogAwayError):
+        run(loop)
+
+
+def test_a_consumer_that_is_told_to_stop_does_not_wait_for_the_log(tmp_path: Path) -> None:
+    loop = travelled(tmp_path).consumer(records=len(PAYMENTS))
+    loop.reader = Away(loop.reader, {"commit": 1_000})
+    loop.stopping = NoWaiting(lambda: loop.stopping.set())
+
+    with pytest.raises(LogAwayError):
+        run(loop)
+
+
+def scorer(model_id: str) -> Any:
+    """No policy of these tests names a model."""
+    raise AssertionError(model_id)
+
+
+def test_a_look_that_failed_is_none(tmp_path: Path) -> None:
+    road = travelled(tmp_path)
+    source: Any = Away(road.log, {"read": 1})
+    source.embedded = False
+    policies = PolicyReader(source=source, scorers=Scorers(scorer), monotonic=lambda: 1_000.0)
+
+    with pytest.raises(LogAwayError):
+        policies.look()
+    policies.look()
+
+    assert len(policies.timeline) == 2
+
+
+def test_a_full_disk_of_the_log_is_waited_for(tmp_path: Path) -> None:
+    whole, road = travelled(tmp_path / "whole"), travelled(tmp_path / "full")
+    for one in (whole, road):
+        one.send([b"x" * 400_000])  # so that the log's file is longer than the store's will be
+    whole.consume(records=len(PAYMENTS) + 1)
+    loop = road.consumer(records=len(PAYMENTS) + 1, at_once=20)
+    room = (tmp_path / "full" / "log" / "log.sqlite-wal").stat().st_size
+    limit = no_file_longer_than(room)
+    reasons: list[str | None] = []
+
+    def make_room() -> None:
+        reasons.append(loop.status.paused_because)
+        limit.__exit__(None, None, None)
+
+    loop.stopping = NoWaiting(make_room)
+
+    limit.__enter__()
+    run(loop)
+
+    assert len(reasons) == 1
+    assert "log.sqlite" in str(reasons[0])
+    assert road.flags() == whole.flags()
+    assert road.minutes() == whole.minutes()
