@@ -22,6 +22,7 @@ from consumer.rebuilding import Rebuilder
 from consumer.restoring import Restorer
 from consumer.sink import Sink
 from consumer.status import Status
+from consumer.watchdog import Watchdog
 from fraud.errors import UsageError
 from storage.archive import Archive
 from storage.flags.flag_store import FlagStore
@@ -110,11 +111,12 @@ def policy_reader(settings: Settings, log: Log) -> PolicyReader:
 
 
 def run(loop: Loop, settings: Settings) -> None:
-    """Run until SIGTERM or Ctrl-C, with metrics where the settings ask for them; leaves the group."""
+    """Run until SIGTERM or Ctrl-C, watched, with metrics where the settings ask for them; leaves the group."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stopping.set())
     if settings.metrics_port:
         serve(loop.status.metrics, _healthy(loop), settings.metrics_host, settings.metrics_port)
+    Watchdog(turned_at=lambda: loop.turned_at, doing=lambda: loop.doing, seconds=settings.stall_seconds).start()
     try:
         loop.run()
     finally:

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     member: str | None = Field(None, description="static member name of a fixed container")
     partitions: int = Field(12, ge=1, le=1000, description="partitions of topic `transactions` when it is created")
     batch_size: int = Field(5_000, ge=1, description="records of one poll at most")
+    stall_seconds: float = Field(
+        300.0, gt=0, description="a consumer whose loop makes no progress for so long ends itself"
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus and /healthz; 0 is off")
     metrics_host: str = "127.0.0.1"
     log_format: str = Field("console", description="console or json")
