@@ -114,7 +114,7 @@ def look_at_log(log: Log, name: str) -> Iterator[Finding]:
     """Brokers answer; topics exist, carry append times and are kept long enough."""
     problems = log.problems()
     for problem in problems:
-        yield Finding(part="log", is_well=False, says=problem)
+        yield Finding(part="log", is_well=False, says=problem.says)
     if not problems:
         kind = "embedded log" if log.embedded else "Kafka"
         partitions = log.partitions(TRANSACTIONS)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.connect import process_name, scorer_of
+from cli.log_check import warnings_of
 from cli.settings import Settings
 from consumer.checkpointing import Checkpointing
 from consumer.checkpoints import CheckpointFolder
@@ -52,8 +53,8 @@ class Part:
 
 
 def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
-    """A loop with all its parts, ready to run."""
-    monotonic = time.monotonic
+    """A loop with all its parts, ready to run. Raises LogError for a log that cannot be decided by."""
+    monotonic, warnings = time.monotonic, warnings_of(log)
     reader = log.group_reader(TRANSACTIONS, part.group, settings.member)
     policies = part.policies
     decider = Decider(
@@ -96,7 +97,7 @@ def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
             monotonic=monotonic,
             longest=settings.checkpoint_seconds,
         ),
-        status=Status(metrics=part.metrics, now=now, monotonic=monotonic),
+        status=Status(metrics=part.metrics, now=now, monotonic=monotonic, warnings=warnings),
         chores=[heartbeat, *part.chores(decider)],
         max_records=settings.batch_size,
         stopping=threading.Event(),

@@ -3,7 +3,7 @@
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +37,8 @@ class Status:
     flagged: int = 0
     dead: Tally[str] = field(default_factory=Tally)
     paused_because: str | None = None
+    warnings: Sequence[str] = ()
+    """What was wrong with the log at the start, and did not keep this process from it."""
     started_at: datetime = field(init=False)
     restored: dict[int, Restored] = field(default_factory=dict)
     """How the state of each partition came back."""
@@ -125,6 +127,7 @@ class Status:
                 if restored.degraded is not None
             ],
             "paused_because": self.paused_because,
+            "warnings": list(self.warnings),
         }
 
     def _note(self, name: str, milliseconds: float) -> None:

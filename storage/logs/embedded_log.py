@@ -16,7 +16,7 @@ from storage.logs.embedded_chunks import FIRST_AT, SOME_FROM_OFFSET_WITH_KEYS, P
 from storage.logs.embedded_file import EmbeddedFile, GroupLock
 from storage.logs.embedded_publisher import EmbeddedPublisher, append_chunk
 from storage.logs.embedded_reader import EmbeddedGroupReader
-from storage.logs.log import ALL_TOPICS, Record, Topic
+from storage.logs.log import ALL_TOPICS, Problem, Record, Topic
 
 IMPORTED_AT_ONCE = 20_000
 
@@ -131,15 +131,18 @@ class EmbeddedLog:
             imported += len(some)
         return imported
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """Topics that are missing, and an append clock that runs ahead of this machine."""
         with self._lock:
             known = {name for (name,) in self._file.rows("SELECT name FROM topic")}
             clock = self._file.rows("SELECT clock FROM log")[0][0]
-        found = [f"topic `{topic}` is missing: run `fraud init`" for topic in ALL_TOPICS if topic not in known]
+        missing = [topic for topic in ALL_TOPICS if topic not in known]
+        found = [Problem(says=f"topic `{topic}` is missing: run `fraud init`", forbids_start=True) for topic in missing]
         ahead = clock / 1000 - time.time()
         if ahead > 1:
-            found.append(f"the log's append clock is {ahead:.0f} s ahead: this machine's clock was set back")
+            found.append(
+                Problem(says=f"the log's append clock is {ahead:.0f} s ahead: this machine's clock was set back")
+            )
         return found
 
     def close(self) -> None:

@@ -14,11 +14,11 @@ from fraud.errors import LogAwayError, LogError
 from storage.logs.kafka_connection import KafkaConnection, KafkaSecurity
 from storage.logs.kafka_publisher import KafkaPublisher
 from storage.logs.kafka_reader import KafkaGroupReader
-from storage.logs.log import ALL_TOPICS, POLICIES, TRANSACTIONS, Record, Topic
+from storage.logs.kafka_topics import misconfigured
+from storage.logs.log import ALL_TOPICS, Problem, Record, Topic
 
 UNKNOWN_TOPIC = 3
 READ_TIMEOUT_MS = 30_000
-DECIDED_BY_APPEND_TIME = (TRANSACTIONS, POLICIES)
 
 
 class KafkaLog:
@@ -98,18 +98,20 @@ class KafkaLog:
         self._described(topic)
         return KafkaGroupReader(self._connection, topic, group, member)
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Problem]:
         """What an operator should know: brokers that do not answer, topics missing or kept in a way that breaks promises."""
         try:
             known = set(self._admin.list_topics())
             configs = self._configs([topic for topic in ALL_TOPICS if topic in known])
         except LogError as error:
-            return [str(error)]
+            return [Problem(says=str(error))]
         except KafkaError as error:
-            return [str(self._connection.error("asking for topics", error))]
+            return [Problem(says=str(self._connection.error("asking for topics", error)))]
+        missing = [topic for topic in ALL_TOPICS if topic not in known]
         return [
-            f"topic `{topic}` is missing: run `fraud init`" for topic in ALL_TOPICS if topic not in known
-        ] + _misconfigured(configs)
+            *(Problem(says=f"topic `{topic}` is missing: run `fraud init`", forbids_start=True) for topic in missing),
+            *misconfigured(configs),
+        ]
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -189,14 +191,3 @@ def _records(consumer: Any, at: TopicPartition, start: int, stop: int) -> Iterat
             yield Record(at.partition, record.offset, record.timestamp * 1000, record.key, record.value)
         if consumer.position(at) == before:
             raise LogAwayError(f"Kafka does not deliver {at.topic}-{at.partition} from offset {before}")
-
-
-def _misconfigured(configs: dict[str, dict[str, str]]) -> list[str]:
-    found = [
-        f"topic `{topic}` is not kept by LogAppendTime: decisions would depend on senders' clocks"
-        for topic in DECIDED_BY_APPEND_TIME
-        if topic in configs and configs[topic]["message.timestamp.type"] != "LogAppendTime"
-    ]
-    if POLICIES in configs and configs[POLICIES]["retention.ms"] != "-1":
-        found.append(f"topic `{POLICIES}` forgets: set retention.ms=-1, or old payments cannot be decided again")
-    return found

@@ -47,6 +47,16 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something wrong with a log, and what to do about it."""
+
+    says: str
+    """One line."""
+    forbids_start: bool = False
+    """Whether no consumer may start: what it decided would not follow from the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """What a group gave this member since it was last asked; both lists may be empty.
 
@@ -177,8 +187,8 @@ class Log(Protocol):
         """Join a group; `member` makes a static member (`group.instance.id`)."""
         ...
 
-    def problems(self) -> list[str]:
-        """What `fraud doctor` says about this log: one line each, empty when all is well."""
+    def problems(self) -> list[Problem]:
+        """What an operator should know about this log; empty when all is well."""
         ...
 
     def close(self) -> None:

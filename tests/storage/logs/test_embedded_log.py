@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fraud.errors import LogAwayError, LogError
 from storage.logs.embedded_file import FILE_NAME
 from storage.logs.embedded_log import EmbeddedLog
-from storage.logs.log import Record, Topic
+from storage.logs.log import Problem, Record, Topic
 from tests.services.full_disk import no_file_longer_than
 from tests.storage.logs.traffic import PARTITIONS, everything, join, make, poll_values, publish, until
 
@@ -127,7 +127,9 @@ def test_the_append_clock_never_goes_back(embedded_log, topic):
 
     assert [received_at for _partition, _offset, received_at in real] == [ahead]
     assert {record.received_at for record in everything(embedded_log, topic)} == {ahead}
-    assert embedded_log.problems()[-1] == "the log's append clock is 3600 s ahead: this machine's clock was set back"
+    assert (
+        embedded_log.problems()[-1].says == "the log's append clock is 3600 s ahead: this machine's clock was set back"
+    )
 
 
 def test_an_import_keeps_identity_partition_offset_and_received_at(embedded_log, topic):
@@ -320,4 +322,5 @@ def test_a_file_of_another_release_is_refused(tmp_path):
 
 
 def test_missing_topics_are_a_problem(embedded_log):
-    assert "topic `transactions` is missing: run `fraud init`" in embedded_log.problems()
+    missing = Problem(says="topic `transactions` is missing: run `fraud init`", forbids_start=True)
+    assert missing in embedded_log.problems()

@@ -1,0 +1,63 @@
+"""How Kafka keeps the product's topics, held against what decisions need."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from fraud.window_columns import HOUR, LATENESS, REACH
+from storage.logs.log import POLICIES, TRANSACTIONS, Problem
+
+NEEDED = timedelta(microseconds=LATENESS + REACH + HOUR)
+"""How far back a consumer without a checkpoint reads."""
+FOR_EVER = "-1"
+DECIDED_BY_APPEND_TIME = (TRANSACTIONS, POLICIES)
+_MILLISECOND = timedelta(milliseconds=1)
+
+Configs = Mapping[str, Mapping[str, str]]
+"""Settings in force, as Kafka spells them, by topic."""
+
+
+def misconfigured(configs: Configs) -> list[Problem]:
+    """What is wrong with topics that are there, those first that no consumer may start on."""
+    return [*_clocks(configs), *_memory(configs)]
+
+
+def _clocks(configs: Configs) -> Iterator[Problem]:
+    for topic in DECIDED_BY_APPEND_TIME:
+        if configs.get(topic, {}).get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
+            says = (
+                f"topic `{topic}` is not kept by LogAppendTime: decisions would depend on senders' clocks; "
+                "set message.timestamp.type=LogAppendTime"
+            )
+            yield Problem(says=says, forbids_start=True)
+
+
+def _memory(configs: Configs) -> Iterator[Problem]:
+    payments, policies = configs.get(TRANSACTIONS, {}), configs.get(POLICIES, {})
+    yield from _compaction(TRANSACTIONS, payments)
+    yield from _compaction(POLICIES, policies)
+    if (kept := payments.get("retention.ms", FOR_EVER)) != FOR_EVER and int(kept) < NEEDED // _MILLISECOND:
+        yield Problem(
+            says=f"topic `{TRANSACTIONS}` forgets after {_in_words(int(kept))}: set retention.ms to {NEEDED // _MILLISECOND} "
+            "(37 days and an hour) or more, or a consumer without a checkpoint starts degraded"
+        )
+    if (size := payments.get("retention.bytes", FOR_EVER)) != FOR_EVER:
+        yield Problem(
+            says=f"topic `{TRANSACTIONS}` forgets beyond {size} bytes a partition, however young: set retention.bytes=-1, "
+            "or a consumer without a checkpoint may start degraded"
+        )
+    if any(policies.get(name, FOR_EVER) != FOR_EVER for name in ("retention.ms", "retention.bytes")):
+        yield Problem(
+            says=f"topic `{POLICIES}` forgets: set retention.ms=-1 and retention.bytes=-1, or old payments cannot be decided again"
+        )
+
+
+def _compaction(topic: str, config: Mapping[str, str]) -> Iterator[Problem]:
+    if "compact" in config.get("cleanup.policy", "delete"):
+        yield Problem(
+            says=f"topic `{topic}` is compacted, so records vanish from its middle: set cleanup.policy=delete"
+        )
+
+
+def _in_words(milliseconds: int) -> str:
+    days, rest = divmod(milliseconds * _MILLISECOND, timedelta(days=1))
+    return f"{days} days" if days else str(rest)

@@ -1,0 +1,55 @@
+"""How topics are kept decides what can be decided again: each way in which it cannot is said, with what to set."""
+
+import pytest
+
+from storage.logs.kafka_topics import misconfigured
+
+NEEDED_MS = 37 * 86_400_000 + 3_600_000
+KEPT = {
+    "message.timestamp.type": "LogAppendTime",
+    "retention.ms": str(NEEDED_MS),
+    "retention.bytes": "-1",
+    "cleanup.policy": "delete",
+}
+FOR_EVER = {**KEPT, "retention.ms": "-1"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "config", "hint", "forbids_start"),
+    [
+        pytest.param(
+            "transactions", {"message.timestamp.type": "CreateTime"}, "senders' clocks", True, id="payments' clock"
+        ),
+        pytest.param(
+            "policies", {"message.timestamp.type": "CreateTime"}, "senders' clocks", True, id="policies' clock"
+        ),
+        pytest.param("transactions", {"retention.ms": str(NEEDED_MS - 1)}, "after 37 days", False, id="just too short"),
+        pytest.param("transactions", {"retention.ms": "604800000"}, "after 7 days", False, id="Kafka's own default"),
+        pytest.param("transactions", {"retention.ms": "3600000"}, "after 1:00:00", False, id="an hour"),
+        pytest.param("transactions", {"retention.bytes": "1000000000"}, "beyond 1000000000 bytes", False, id="by size"),
+        pytest.param("transactions", {"cleanup.policy": "compact,delete"}, "is compacted", False, id="by key"),
+        pytest.param("policies", {"retention.ms": "604800000"}, "`policies` forgets", False, id="policies by age"),
+        pytest.param("policies", {"retention.bytes": "1000"}, "`policies` forgets", False, id="policies by size"),
+        pytest.param("policies", {"cleanup.policy": "compact"}, "is compacted", False, id="policies by key"),
+    ],
+)
+def test_each_way_of_forgetting_is_said_with_what_to_set(
+    topic: str, config: dict[str, str], hint: str, forbids_start: bool
+) -> None:
+    configs = {"transactions": KEPT, "policies": FOR_EVER}
+
+    [problem] = misconfigured({**configs, topic: {**configs[topic], **config}})
+
+    assert hint in problem.says
+    assert f"topic `{topic}`" in problem.says
+    assert "set " in problem.says
+    assert problem.forbids_start is forbids_start
+
+
+@pytest.mark.parametrize("kept", [str(NEEDED_MS), str(NEEDED_MS + 1), "-1"], ids=["exactly", "longer", "for ever"])
+def test_topics_that_reach_back_far_enough_are_well(kept: str) -> None:
+    assert misconfigured({"transactions": {**KEPT, "retention.ms": kept}, "policies": FOR_EVER}) == []
+
+
+def test_a_topic_that_is_missing_is_no_matter_of_how_it_is_kept() -> None:
+    assert misconfigured({}) == []
