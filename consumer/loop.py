@@ -65,6 +65,7 @@ class Loop:
 
     def run(self) -> None:
         """Work through the log until told to stop; leaves committed and checkpointed."""
+        last_word = "failed"
         try:
             while not self.stopping.is_set():
                 self.turned_at = time.monotonic()
@@ -74,11 +75,13 @@ class Loop:
                 self._do_chores()
                 if self.until(self.status):
                     break
+            last_word = "stopping"
         except KeyboardInterrupt:
             if not self.stopping.is_set():
                 raise
+            last_word = "stopping"
         finally:
-            self.status.state = "stopping"
+            self.status.state = last_word
             self._do_chores()
         self.checkpointing.write_all(self.decider)
 

@@ -13,9 +13,13 @@ SILENT_AFTER = timedelta(seconds=15)
 """Three missed heartbeats: the process is gone, stuck, or cut off from the store."""
 QUIET_AFTER = timedelta(minutes=5)
 """No payment for so long is worth a word even where everything runs."""
-FORGOTTEN_AFTER = timedelta(hours=1)
-"""A process silent for so long was stopped on purpose: not worth a row."""
+GONE_AFTER = timedelta(minutes=10)
+"""A process silent for so long does not come back."""
 CONSUMER = "consumer"
+STOPPING = "stopping"
+"""The last word of a process that ends cleanly."""
+FAILED = "failed"
+"""The last word of one that must not go on."""
 
 
 class Level(StrEnum):
@@ -43,8 +47,11 @@ def judge(heartbeats: Sequence[Heartbeat], newest: datetime | None, now: datetim
         return Status(level=Level.STALE, text="No consumer has ever reported here: nothing is being decided.")
     alive = [beat for beat in deciding if is_alive(beat, now)]
     if not alive:
-        last = max(beat.at for beat in deciding)
-        return Status(level=Level.STALE, text=f"Stale: no consumer heartbeat for {ago(last, now)}. Figures are old.")
+        last = max(deciding, key=lambda beat: beat.at)
+        if has_ended(last):
+            left = f"the last one ended {how_it_ended(last)} {ago(last.at, now)} ago"
+            return Status(level=Level.STALE, text=f"No consumer runs, {left}. Figures are old.")
+        return Status(level=Level.STALE, text=f"Stale: no consumer heartbeat for {ago(last.at, now)}. Figures are old.")
     return _of_alive(alive, newest, now)
 
 
@@ -55,13 +62,34 @@ def consumers(heartbeats: Sequence[Heartbeat]) -> list[Heartbeat]:
 
 def is_alive(beat: Heartbeat, now: datetime) -> bool:
     """Whether the process reported within the last 15 seconds and is not on its way out."""
-    return now - beat.at <= SILENT_AFTER
+    return now - beat.at <= SILENT_AFTER and not has_ended(beat)
 
 
-def remembered(heartbeats: Sequence[Heartbeat], now: datetime) -> list[Heartbeat]:
-    """Processes worth a row: alive, or silent since less than an hour; by role, then name."""
-    recent = [beat for beat in heartbeats if now - beat.at <= FORGOTTEN_AFTER]
-    return sorted(recent, key=lambda beat: (beat.role, beat.process))
+def has_ended(beat: Heartbeat) -> bool:
+    """Whether the process said that it ends."""
+    return beat.state in (STOPPING, FAILED)
+
+
+def how_it_ended(beat: Heartbeat) -> str:
+    """In words, for a process that is gone."""
+    return {STOPPING: "cleanly", FAILED: "with an error"}.get(beat.state, f"without a word, while {beat.state}")
+
+
+def current(heartbeats: Sequence[Heartbeat], now: datetime) -> list[Heartbeat]:
+    """Processes that run, or fell silent within the last ten minutes without a word; by role, then name."""
+    found = [beat for beat in heartbeats if not _is_gone(beat, now)]
+    return sorted(found, key=lambda beat: (beat.role, beat.process))
+
+
+def gone(heartbeats: Sequence[Heartbeat], now: datetime) -> list[Heartbeat]:
+    """Processes that ended, cleanly or not: those that were heard last come first."""
+    return sorted((beat for beat in heartbeats if _is_gone(beat, now)), key=lambda beat: beat.at, reverse=True)
+
+
+def warnings(heartbeats: Sequence[Heartbeat], now: datetime) -> list[str]:
+    """What current processes found wrong with the log when they started, each line once."""
+    found = [str(line) for beat in current(heartbeats, now) for line in listing(beat.facts, "warnings")]
+    return list(dict.fromkeys(found))
 
 
 def in_force(heartbeats: Sequence[Heartbeat], now: datetime) -> list[Mapping[str, Any]]:
@@ -97,6 +125,10 @@ def number(facts: Mapping[str, Any], name: str) -> float | None:
     """A fact that should be a number; None where it is missing or something else."""
     found = facts.get(name)
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _is_gone(beat: Heartbeat, now: datetime) -> bool:
+    return has_ended(beat) or now - beat.at > GONE_AFTER
 
 
 def _of_alive(alive: Sequence[Heartbeat], newest: datetime | None, now: datetime) -> Status:

@@ -73,7 +73,7 @@ def _health(name: str) -> None:
 
 def _loud(beats: Sequence[Heartbeat], at: datetime) -> None:
     """Everything that someone has to do something about."""
-    for beat in status.remembered(beats, at):
+    for beat in status.current(beats, at):
         for refused in status.listing(beat.facts, "refused"):
             told = refused if isinstance(refused, Mapping) else {"file": refused}
             problems = "; ".join(str(problem) for problem in status.listing(told, "problems"))
@@ -85,6 +85,8 @@ def _loud(beats: Sequence[Heartbeat], at: datetime) -> None:
             page.warning(f"A policy record was void and changed nothing: {_one_line(void)}")
         for reason in status.listing(beat.facts, "degraded"):
             page.warning(f"Degraded, {beat.process}: {_one_line(reason)}")
+    for warning in status.warnings(beats, at):
+        page.warning(f"The log, when the consumer started: {warning}")
 
 
 def _first_line(beats: Sequence[Heartbeat], arrived: pd.DataFrame, over: Period, at: datetime) -> None:
@@ -165,10 +167,27 @@ def _processes(beats: Sequence[Heartbeat], at: datetime) -> None:
             "rate /s": status.number(beat.facts, "rate"),
             "doing": _doing(beat),
         }
-        for beat in status.remembered(beats, at)
+        for beat in status.current(beats, at)
     ]
-    page.head("Processes", "silent after 15 s without a heartbeat")
-    _frame(rows, "processes", "None has reported in the last hour.")
+    page.head("Processes", "silent after 15 s without a heartbeat, gone after 10 minutes or a clean end")
+    _frame(rows, "processes", "None runs.")
+    _gone(beats, at)
+
+
+def _gone(beats: Sequence[Heartbeat], at: datetime) -> None:
+    rows = [
+        {
+            "process": beat.process,
+            "role": beat.role,
+            "last heard (UTC)": clock(beat.at),
+            "ago": ago(beat.at, at),
+            "ended": status.how_it_ended(beat),
+        }
+        for beat in status.gone(beats, at)
+    ]
+    if rows:
+        with st.expander(f"Gone: {len(rows)}"):
+            _frame(rows, "gone", "None.")
 
 
 def _dead(arrived: pd.DataFrame) -> None:

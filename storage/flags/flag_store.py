@@ -62,7 +62,7 @@ class Heartbeat:
     log_id: str
     group: str
     state: str
-    """running, paused, restoring, stopping."""
+    """starting, running, paused, restoring; at the end stopping, or failed."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Lag by partition, rate, latency quantiles, policy in force and refused, users and bytes in state."""
 

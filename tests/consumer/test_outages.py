@@ -136,6 +136,8 @@ def test_what_the_log_refuses_for_good_ends_the_consumer(tmp_path: Path) -> None
     with pytest.raises(LogError, match="away"):
         run(loop)
 
+    assert loop.status.state == "failed"
+
 
 def test_a_log_that_stays_away_ends_the_consumer(tmp_path: Path) -> None:
     loop = travelled(tmp_path).consumer(records=len(PAYMENTS))

@@ -94,7 +94,56 @@ def test_missing_and_odd_facts_are_no_error(facts):
     assert status.listing({"voids": "none"}, "voids") == []
 
 
-def test_processes_stopped_long_ago_are_forgotten():
-    beats = [beat(NOW - timedelta(hours=2), process="old"), beat(NOW, process="b"), beat(NOW, process="a")]
+@pytest.mark.parametrize(
+    ("silent", "state", "is_current"),
+    [
+        pytest.param(0, "running", True, id="just heard"),
+        pytest.param(600, "running", True, id="silent for exactly ten minutes"),
+        pytest.param(601, "running", False, id="silent for longer"),
+        pytest.param(599, "paused", True, id="paused, then silent"),
+        pytest.param(0, "stopping", False, id="ended cleanly just now"),
+        pytest.param(0, "failed", False, id="ended with an error just now"),
+        pytest.param(7_200, "stopping", False, id="ended cleanly long ago"),
+    ],
+)
+def test_a_process_is_current_until_it_ends_or_is_silent_for_long(silent: int, state: str, is_current: bool) -> None:
+    beats = [beat(NOW - silent * SECOND, state=state)]
 
-    assert [found.process for found in status.remembered(beats, NOW)] == ["a", "b"]
+    assert status.current(beats, NOW) == (beats if is_current else [])
+    assert status.gone(beats, NOW) == ([] if is_current else beats)
+
+
+def test_current_processes_come_by_name_and_gone_ones_by_when_they_were_heard() -> None:
+    beats = [
+        beat(NOW - timedelta(hours=2), process="old"),
+        beat(NOW, process="b"),
+        beat(NOW - timedelta(hours=1), process="left", state="stopping"),
+        beat(NOW, process="a"),
+    ]
+
+    assert [found.process for found in status.current(beats, NOW)] == ["a", "b"]
+    assert [found.process for found in status.gone(beats, NOW)] == ["left", "old"]
+
+
+def test_a_consumer_that_left_cleanly_is_none_at_once() -> None:
+    beats = [beat(NOW - SECOND, state="stopping", facts={"lag": {"0": 5}})]
+
+    found = status.judge(beats, NOW, NOW)
+
+    assert found.level == Level.STALE
+    assert "the last one ended cleanly" in found.text
+    assert status.lag_by_partition(beats, NOW) == {}
+
+
+def test_a_consumer_that_left_leaves_the_others_live() -> None:
+    beats = [beat(NOW, process="left", state="stopping"), beat(NOW, process="here")]
+
+    assert status.judge(beats, NOW, NOW).level == Level.GOOD
+
+
+def test_what_consumers_found_wrong_with_the_log_is_said_once() -> None:
+    short = "topic `transactions` forgets after 7 days"
+    beats = [beat(NOW, process=name, facts={"warnings": [short]}) for name in ("one", "two")]
+    beats.append(beat(NOW, process="left", state="stopping", facts={"warnings": ["mended since"]}))
+
+    assert status.warnings(beats, NOW) == [short]
