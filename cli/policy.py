@@ -1,4 +1,4 @@
-"""`fraud policy`: which policy is in force, since when, and what never took effect."""
+"""`fraud policy`: which policy is in force, since when, and what never took effect; and its way to another release."""
 
 import json
 import time
@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from cli.connect import open_log
+from cli.published import facts, said
 from cli.settings import Settings
 from fraud.decision import moment
 from fraud.timeline import PolicyTimeline
-from storage.policies import read_timeline
+from storage.policies import hand_over, read_timeline
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Look at the policies in the log.", pretty_exceptions_enable=False
@@ -35,6 +36,25 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON document
         log.close()
     now = time.time_ns() // 1000
     typer.echo(json.dumps(_facts(timeline, now), indent=2) if as_json else "\n".join(_lines(timeline, now)))
+
+
+@app.command("hand-over")
+def hand_over_policy(
+    from_engine: Annotated[
+        int, typer.Option(help="Engine version of the policy in force, as `fraud policy show` says.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
+) -> None:
+    """Publish the last policy again for the engine of this release. Consumers of the other release leave when it takes effect.
+
+    Example: fraud policy hand-over --from-engine 1
+    """
+    log = open_log(Settings())
+    try:
+        published = hand_over(log, from_engine)
+    finally:
+        log.close()
+    typer.echo(json.dumps(facts(published), indent=2) if as_json else said(published))
 
 
 def _facts(timeline: PolicyTimeline, now: int) -> dict[str, object]:

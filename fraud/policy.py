@@ -48,6 +48,8 @@ class Policy:
     """From its append time until it takes effect."""
     watched_file: str | None = None
     """Hash of the rules file as a watcher last published it; carried forward by every other publisher."""
+    is_understood: bool = field(default=True, compare=False)
+    """False where another release wrote what this one cannot read: then it has no rules here."""
     hash: str = field(init=False)
     """sha256, hex, over all that decides; not over based_on, delay and watched_file."""
 
@@ -157,7 +159,7 @@ def _foreign(record: dict[str, Any], content: dict[str, Any]) -> Policy:
         return _policy(record, content)
     except PolicyError:
         nothing = RuleSet(version=1, default_currency=NO_CURRENCY, rules=())
-        return _policy(record, {**_NOTHING, "rules": nothing})
+        return replace(_policy(record, {**_NOTHING, "rules": nothing}), is_understood=False)
 
 
 def _policy(record: dict[str, Any], content: dict[str, Any]) -> Policy:

@@ -49,6 +49,26 @@ def publish_rules(log: Log, rules: RuleSet, watched_file: str | None) -> Publish
     )
 
 
+def hand_over(log: Log, from_engine: int) -> Published:
+    """Publish the last policy again for the engine of this release, all else as it is.
+
+    Raises PolicyError as `publish`, and where the last policy is not one of `from_engine` that this release can read.
+    """
+
+    def for_this_engine(base: Policy | None) -> Policy:
+        if base is None:
+            raise PolicyError("there is no policy to hand over: run `fraud init`")
+        if base.engine_version == ENGINE_VERSION:
+            raise PolicyError(f"the last policy is for engine version {ENGINE_VERSION}, this release's, already")
+        if base.engine_version != from_engine:
+            raise PolicyError(f"the last policy is for engine version {base.engine_version}, not {from_engine}")
+        if not base.is_understood:
+            raise PolicyError(f"the last policy, of engine version {from_engine}, holds what this release cannot read")
+        return base.with_engine(ENGINE_VERSION)
+
+    return publish(log, for_this_engine)
+
+
 def publish(log: Log, change: Change) -> Published:
     """Send the next policy and read it back. Raises PolicyError when somebody else published in between: nothing changed."""
     timeline = read_timeline(log)

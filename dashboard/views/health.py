@@ -169,7 +169,7 @@ def _processes(beats: Sequence[Heartbeat], at: datetime) -> None:
         }
         for beat in status.current(beats, at)
     ]
-    page.head("Processes", "silent after 15 s without a heartbeat, gone after 10 minutes or a clean end")
+    page.head("Processes", "silent after 15 s without a heartbeat, gone after 10 minutes, or once it says that it ends")
     _frame(rows, "processes", "None runs.")
     _gone(beats, at)
 

@@ -1,5 +1,6 @@
 """Policies on a real log: the embedded one."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from fraud.policy import ENGINE_VERSION, Policy, encode
 from fraud.rule_set import RuleSet
 from storage.logs.embedded_log import EmbeddedLog
 from storage.logs.log import POLICIES, Topic
-from storage.policies import publish, read_timeline
+from storage.policies import hand_over, publish, read_timeline
 
 RULES = RuleSet(version=1, default_currency="EUR", rules=())
 
@@ -98,6 +99,48 @@ def test_this_release_does_not_publish_over_a_policy_of_another(log: EmbeddedLog
     with pytest.raises(PolicyError, match=f"engine version {ENGINE_VERSION + 1}"):
         publish(log, lambda base: base.with_model("mine") if base else model("mine"))
     assert log.bounds(POLICIES, 0) == (0, 1)
+
+
+@pytest.mark.parametrize("theirs", [ENGINE_VERSION - 1, ENGINE_VERSION + 1], ids=["an older release", "a newer one"])
+def test_a_policy_of_another_release_is_handed_over_whole(log: EmbeddedLog, theirs: int) -> None:
+    other = model("theirs").with_engine(theirs).with_lists({"blocked": "ab" * 32})
+    append(log, encode(other))
+
+    published = hand_over(log, theirs)
+
+    assert published.is_new
+    assert published.policy.based_on == 0
+    assert published.policy.engine_version == ENGINE_VERSION
+    assert published.policy.hash == other.with_engine(ENGINE_VERSION).hash != other.hash
+    assert read_timeline(log).latest == published.policy
+
+
+def unreadable(record: bytes) -> bytes:
+    """The same policy with a part that this release does not know."""
+    content = json.loads(record)
+    content["policy"]["rules"]["of_the_future"] = True
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(
+    ("record", "from_engine", "reason"),
+    [
+        pytest.param(None, 7, "run `fraud init`", id="no policy at all"),
+        pytest.param(encode(model("ours")), ENGINE_VERSION, "this release's, already", id="one of this release"),
+        pytest.param(encode(model("theirs").with_engine(8)), 7, "version 8, not 7", id="another than the one named"),
+        pytest.param(
+            unreadable(encode(model("theirs").with_engine(7))), 7, "cannot read", id="one that is not understood"
+        ),
+    ],
+)
+def test_nothing_else_is_handed_over(log: EmbeddedLog, record: bytes | None, from_engine: int, reason: str) -> None:
+    if record is not None:
+        append(log, record)
+
+    with pytest.raises(PolicyError, match=reason):
+        hand_over(log, from_engine)
+
+    assert log.bounds(POLICIES, 0)[1] == (record is not None)
 
 
 def test_a_timeline_is_read_on_from_where_it_ended(log: EmbeddedLog) -> None:
