@@ -199,8 +199,8 @@ class Loop:
                 return answer
 
     def _wait_for(self, part: str, error: FraudError, tries: int) -> None:
+        self.reader.pause()  # each time: signs of life in the middle of a restore have resumed it
         if not tries:
-            self.reader.pause()
             event = f"{part}_down"
             log.warning(event, reason=str(error))
         self.status.paused(str(error))

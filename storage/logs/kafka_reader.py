@@ -13,13 +13,14 @@ from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 
 from fraud.batch import Polled
 from fraud.columns import Ints
-from fraud.errors import LogError
+from fraud.errors import LogAwayError, LogError
 from storage.failpoints import reached
 from storage.logs.kafka_connection import KafkaConnection
 from storage.logs.log import Assignment
 
-# A commit in the middle of a rebalance waits for the slowest other member, which may be rebuilding state.
-COMMIT_SECONDS = 300.0
+# A commit in the middle of a rebalance waits for the slowest other member, which may be rebuilding state; then it may be asked
+# again.
+COMMIT_SECONDS = 60.0
 # Without an answer for so long the brokers are away; whoever commits may ask again.
 ANSWER_MS = 30_000
 # Lag is asked for between two polls, and worth no long wait.
@@ -129,7 +130,9 @@ class KafkaGroupReader:
                 return
             except (RebalanceInProgressError, CommitFailedError) as error:
                 if time.monotonic() > deadline:
-                    raise self._connection.error(f"committing {self._topic}", error) from error
+                    raise LogAwayError(
+                        f"Kafka: the group of {self._topic} does not settle, nothing is committed"
+                    ) from error
                 self._settle()
             except KafkaError as error:
                 raise self._connection.error(f"committing {self._topic}", error) from error

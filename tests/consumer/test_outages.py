@@ -101,12 +101,32 @@ def of_restorer(loop: Loop) -> None:
     object.__setattr__(restorer, "source", Away(restorer.source, {"bounds": 3}))
 
 
+class BreathesAndFails:
+    """A restorer that gives signs of life before it meets the outage, three times for each partition."""
+
+    def __init__(self, restorer: Any) -> None:
+        self._restorer, self._left = restorer, {0: 3, 1: 3}
+
+    def restore(self, partition: int, committed: int | None) -> Any:
+        self._restorer.alive()
+        if self._left[partition]:
+            self._left[partition] -= 1
+            raise LogAwayError("away")
+        return self._restorer.restore(partition, committed)
+
+
+def of_restorer_while_others_deliver(loop: Loop) -> None:
+    restorer: Any = BreathesAndFails(loop.restorer)
+    loop.restorer = restorer
+
+
 @pytest.mark.parametrize(
     "breaks",
     [
         pytest.param(of_reader("commit"), id="at a commit"),
         pytest.param(of_reader("committed"), id="when a partition comes"),
         pytest.param(of_restorer, id="in the middle of a restore"),
+        pytest.param(of_restorer_while_others_deliver, id="in a restore, when another partition delivers already"),
         pytest.param(of_policies, id="at a look at the policies, with records in hand"),
         pytest.param(of_publisher(after=False), id="at an acknowledgement that does not come"),
         pytest.param(of_publisher(after=True), id="at an acknowledgement that is lost"),
