@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
 
-from storage.logs.log import ALL_TOPICS
-from tests.road.kafka_road import KafkaRoad, kafka_road
+from tests.road.kafka_road import KafkaRoad, forget_topics, kafka_road
 from tests.road.traffic import RULES
-from tests.services.server import wait_until
 
 
 @pytest.fixture
@@ -23,17 +20,3 @@ def road(kafka: Any, mongo_wire: Any, tmp_path: Path) -> Iterator[KafkaRoad]:
     with kafka_road(tmp_path, **place, rules=rules, group=f"road-{name}", partitions=4) as opened:
         yield opened
     forget_topics(kafka)
-
-
-def forget_topics(kafka: Any) -> None:
-    """The product's topics have fixed names: what an earlier test left in them is not ours to decide."""
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    try:
-        present = sorted(set(admin.list_topics()) & set(ALL_TOPICS))
-        if present and kafka.pid is None:
-            pytest.skip(f"{kafka.bootstrap} has topics of the product, and is not ours to clear")
-        if present:
-            admin.delete_topics(present)
-            wait_until(lambda: not set(admin.list_topics()) & set(present), "the topics to be gone")
-    finally:
-        admin.close()

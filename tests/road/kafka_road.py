@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import GroupIdNotFoundError
 
 from cli.connect import open_log, open_store
 from cli.settings import Settings
 from storage.flags.flag_store import FlagStore, Heartbeat
-from storage.logs.log import TRANSACTIONS, Log
+from storage.logs.log import ALL_TOPICS, TRANSACTIONS, Log
 from tests.road.commands import Commands
 from tests.road.results import Results, results_of
 from tests.services.server import wait_until
@@ -126,3 +128,17 @@ def kafka_road(
         admin.close()
         flag_store.close()
         log.close()
+
+
+def forget_topics(kafka: Any) -> None:
+    """The product's topics have fixed names: what an earlier test left in them is not ours to decide."""
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    try:
+        present = sorted(set(admin.list_topics()) & set(ALL_TOPICS))
+        if present and kafka.pid is None:
+            pytest.skip(f"{kafka.bootstrap} has topics of the product, and is not ours to clear")
+        if present:
+            admin.delete_topics(present)
+            wait_until(lambda: not set(admin.list_topics()) & set(present), "the topics to be gone")
+    finally:
+        admin.close()

@@ -25,7 +25,7 @@ from storage.logs.embedded_log import EmbeddedLog
 from storage.logs.log import LABELS, POLICIES, TRANSACTIONS, Log
 from storage.ranges import OFFSETS
 from tests.builders import NOON, transaction
-from tests.road.test_road import forget_topics
+from tests.road.kafka_road import forget_topics
 
 PATIENCE = 60.0
 
