@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_CACHE_DIR := $(CACHE)/uv-cache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 
-.PHONY: help setup demo test check road lint bench bench-consumer bench-checkpoints lock ci-setup
+.PHONY: help setup demo test check road prove prove-quick prove-table lint bench bench-consumer bench-checkpoints lock ci-setup
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,15 @@ test: lint ## The same and every test, on real components (missing: skipped, or 
 
 road: setup ## The Handbook's payments through real Kafka and MongoDB's wire protocol: HANDBOOK=FILE [DAYS=14] [ARGS=--help]
 	@$(BIN)/python -m tests.road.real_road "$(HANDBOOK)" --days $(or $(DAYS),14) $(ARGS)
+
+prove: setup ## Break everything on purpose and hold what is stored against an oracle: [ROW=kills] [ARGS=--help], see docs/proof.md
+	@$(BIN)/python -m tests.prove $(ROW) $(ARGS)
+
+prove-quick: setup ## A few rounds of what finds most (part of `make test`)
+	@$(BIN)/python -m tests.prove quick --again $(ARGS)
+
+prove-table: setup ## Write the table of docs/proof.md from what the rows wrote down
+	@$(BIN)/python -m tests.prove --table
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -1,0 +1,91 @@
+"""Rows that break consumers: killed, frozen, joining and leaving."""
+
+import time
+
+from tests.prove.outcome import Outcome, judge
+from tests.prove.stage import Plan, Stage, stage
+
+RATE = 700.0
+KILLS, KILL_EVENTS = 200, 1_000_000
+FREEZES = 50
+SESSION = 10.0
+"""Seconds after which the group gives a silent member's partitions away."""
+DYNAMIC = ("one", "two", "three")
+STORM_SECONDS = 300.0
+EVERY = 2.0
+LEAST_REBALANCES = 100
+LONGEST_GAP = 60.0
+
+
+def kills(outcome: Outcome) -> None:
+    """SIGKILL one to three consumers at random, again and again."""
+    wanted = max(1, round(KILLS * outcome.scale))
+    count = round(KILL_EVENTS * outcome.scale)
+    with stage(Plan(seed=outcome.seed, count=count, rate=RATE)) as opened:
+        pause = count / RATE / wanted * 2
+        while outcome.rounds < wanted:
+            opened.run_for(opened.random.uniform(0.2, 1.6) * pause)
+            outcome.rounds += kill_some(opened)
+        opened.run_until(lambda: not opened.is_sending, "the last payment to be sent", 2 * count / RATE)
+        opened.settle()
+        judge(outcome, opened)
+
+
+def freezes(outcome: Outcome) -> None:
+    """SIGSTOP a consumer for half to three times the session time-out; its partitions move, and it wakes up."""
+    wanted = max(2, round(FREEZES * outcome.scale))
+    with stage(Plan(seed=outcome.seed, count=round(30 * RATE * wanted), rate=RATE / 2, members=DYNAMIC)) as opened:
+        while outcome.rounds < wanted:
+            opened.run_for(opened.random.uniform(1.0, 6.0))
+            freeze_one(opened, opened.random.uniform(0.5, 3.0) * SESSION)
+            outcome.rounds += 1
+        opened.settle()
+        judge(outcome, opened)
+
+
+def rebalances(outcome: Outcome) -> None:
+    """Consumers join and leave every two seconds, as dynamic members, then as static ones; no partition waits a minute."""
+    seconds = STORM_SECONDS * outcome.scale
+    for kind in ("dynamic", "static"):
+        plan = Plan(seed=outcome.seed, count=round(4 * RATE * seconds) + 50_000, rate=RATE / 2, members=(f"{kind}-0",))
+        with stage(plan) as opened:
+            outcome.rounds += storm(opened, kind, seconds)
+            opened.settle()
+            judge(outcome, opened)
+            if opened.progress.longest_gap > LONGEST_GAP:
+                outcome.failures.append(f"{kind}: a partition waited {opened.progress.longest_gap:.0f} s")
+    if outcome.rounds < LEAST_REBALANCES * outcome.scale:
+        outcome.failures.append(f"only {outcome.rounds} consumers joined or left")
+
+
+def kill_some(opened: Stage) -> int:
+    """One to three at once; how many."""
+    awake = opened.fleet.awake()
+    chosen = opened.random.sample(awake, min(len(awake), opened.random.randint(1, 3)))
+    for name in chosen:
+        opened.kill(name)
+    return len(chosen)
+
+
+def freeze_one(opened: Stage, seconds: float) -> None:
+    """Any of them, for a while."""
+    name = opened.random.choice(opened.fleet.awake())
+    opened.fleet.freeze(name)
+    opened.run_for(seconds)
+    opened.fleet.thaw(name)
+
+
+def storm(opened: Stage, kind: str, seconds: float) -> int:
+    """Somebody joins or leaves every two seconds; how many did."""
+    changes, deadline, pool = 0, time.monotonic() + seconds, [f"{kind}-{number}" for number in range(4)]
+    while time.monotonic() < deadline:
+        awake = opened.fleet.awake()
+        absent = [name for name in pool if name not in opened.fleet.members]
+        if len(awake) > 1 and (not absent or opened.random.random() < 0.5):
+            opened.fleet.leave(opened.random.choice(awake))
+            changes += 1
+        elif absent:
+            opened.fleet.start(opened.random.choice(absent))
+            changes += 1
+        opened.run_for(EVERY)
+    return changes

@@ -1,0 +1,23 @@
+"""Every row of the table, by name, in its order."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from tests.prove import named_places, process_faults, quick, server_faults
+from tests.prove.outcome import Outcome
+
+QUICK: Final = "quick"
+"""The one that is part of `make test`, and not of the table."""
+
+ROWS: Final[Mapping[str, Callable[[Outcome], None]]] = MappingProxyType(
+    {
+        "failpoints": named_places.failpoints,
+        "kills": process_faults.kills,
+        "freezes": process_faults.freezes,
+        "store": server_faults.store,
+        "broker": server_faults.broker,
+        "rebalances": process_faults.rebalances,
+        QUICK: quick.quick,
+    }
+)
