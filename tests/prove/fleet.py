@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,8 +57,6 @@ class Fleet:
 
     environment: Mapping[str, str]
     folder: Path
-    prefix: Sequence[str] = ()
-    """What stands before the command, such as a program that fakes the clock."""
     members: dict[str, Member] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     died: list[Died] = field(default_factory=list)
@@ -71,7 +69,7 @@ class Fleet:
         own = {"FRAUD_FAILPOINTS": failpoints} | ({"FRAUD_MEMBER": name} if name.startswith("static") else {})
         with self.output(name).open("ab") as output:
             process = subprocess.Popen(
-                [*self.prefix, *FRAUD, "consume", "--wait", "120"],
+                [*FRAUD, "consume", "--wait", "120"],
                 cwd=self.folder,
                 env={**_plain_environment(), **self.environment, **own},
                 stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ OF_ARCHIVE = frozenset({"inside_archive_file", "after_archive_file"})
 PLACES: Final = tuple(point for point in POINTS if point not in OF_ARCHIVE)
 LATEST_TIME: Final = {"in_rebalance": 1, "during_restore": 1, "inside_checkpoint": 2, "before_checkpoint_rename": 2}
 """A point is armed for one of its first so many times; eight where nothing is said."""
-PATIENCE = 60.0
+PATIENCE = 45.0
 """Seconds within which an armed process must have died by itself."""
 TRIES = 3
 
@@ -78,7 +78,7 @@ class Deaths:
 def failpoints(outcome: Outcome) -> None:
     """Die at each named place of the consumer, many times each; every death is the process's own."""
     each = max(1, round(ROUNDS * outcome.scale))
-    seconds = len(PLACES) * each * 8
+    seconds = len(PLACES) * each * 5
     with stage(Plan(seed=outcome.seed, count=round(RATE * seconds), rate=RATE)) as opened:
         outcome.rounds = die_at(outcome, opened, PLACES, each)
         opened.settle()

@@ -50,9 +50,10 @@ class Oracle:
         for record in log.read(TRANSACTIONS, partition, first, end):
             checksums[record.offset] = zlib.crc32(record.value or b"")
             clock = max(clock, record.received_at)
-            self._decide(record, clock, memory)
+            self.decide(record, clock, memory)
 
-    def _decide(self, record: Record, received_at: int, memory: Memory) -> None:
+    def decide(self, record: Record, received_at: int, memory: Memory) -> None:
+        """One record, at its partition's clock, before and into its partition's memory."""
         counters = self._counters(record, received_at)
         ruling = in_force(self.known, received_at)
         default = ruling.default_currency if ruling else NO_CURRENCY

@@ -72,21 +72,23 @@ class Outcome:
         return said + [f"  {note}" for note in self.notes] + [f"  FAILED: {failure}" for failure in self.failures]
 
 
-def judge(outcome: Outcome, stage: Stage) -> None:
-    """Hold what is stored against the oracle, once everybody has left."""
+def judge(outcome: Outcome, stage: Stage) -> Expected:
+    """Hold what is stored against the oracle, once everybody has left; what the oracle expected."""
     out = stage.folder / "expected.json"
     consult(stage.road.settings.log, out)
     expected = Expected(out)
     stored = results_of(stage.road.store, stage.road.log.topic_id(TRANSACTIONS), GROUP)
     comparisons = [*held(expected, stored, stage.road.log), acknowledged(expected, stage.report)]
-    outcome.events, outcome.flags = expected.messages, len(expected.flags)
+    outcome.events += expected.messages
+    outcome.flags += len(expected.flags)
     weigh(outcome, comparisons)
     outcome.failures += stage.failures + stage.fleet.failures
-    outcome.longest_gap_s = round(stage.progress.longest_gap, 1)
+    outcome.longest_gap_s = max(outcome.longest_gap_s or 0.0, round(stage.progress.longest_gap, 1))
     _weigh_repeats(outcome, stage, len(expected.flags))
     _weigh_recovery(outcome, stage)
     if stored.accounted != expected.messages:
         outcome.failures.append(f"{expected.messages - stored.accounted} messages are not accounted for")
+    return expected
 
 
 def consult(address: str, out: Path) -> None:

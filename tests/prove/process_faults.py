@@ -26,8 +26,7 @@ def kills(outcome: Outcome) -> None:
         while outcome.rounds < wanted:
             opened.run_for(opened.random.uniform(0.2, 1.6) * pause)
             outcome.rounds += kill_some(opened)
-        opened.run_until(lambda: not opened.is_sending, "the last payment to be sent", 2 * count / RATE)
-        opened.settle()
+        opened.settle(whole=True)
         judge(outcome, opened)
 
 

@@ -4,7 +4,17 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from tests.prove import named_places, process_faults, quick, server_faults
+from tests.prove import (
+    full_disks,
+    malformed,
+    named_places,
+    offline,
+    process_faults,
+    quick,
+    server_faults,
+    slow_changes,
+    soak,
+)
 from tests.prove.outcome import Outcome
 
 QUICK: Final = "quick"
@@ -17,7 +27,13 @@ ROWS: Final[Mapping[str, Callable[[Outcome], None]]] = MappingProxyType(
         "freezes": process_faults.freezes,
         "store": server_faults.store,
         "broker": server_faults.broker,
+        "disk": full_disks.disk,
         "rebalances": process_faults.rebalances,
+        "policies": slow_changes.policies,
+        "clocks": slow_changes.clocks,
+        "offline": offline.offline,
+        "malformed": malformed.malformed,
+        "soak": soak.soak,
         QUICK: quick.quick,
     }
 )

@@ -17,7 +17,7 @@ SECONDS_BEHIND = 2
 def store(outcome: Outcome) -> None:
     """The store is killed, frozen, slow, or answers writes as a demoted primary; no consumer exits, all catch up within a minute."""
     wanted = max(len(WAYS), round(STORE_ROUNDS * outcome.scale))
-    with stage(Plan(seed=outcome.seed, count=round(60 * RATE * wanted), rate=RATE)) as opened:
+    with stage(Plan(seed=outcome.seed, count=round(30 * RATE * wanted), rate=RATE)) as opened:
         slowest = 0.0
         for number in range(wanted):
             opened.run_for(opened.random.uniform(1.0, 4.0))
@@ -39,7 +39,7 @@ def break_store(opened: Stage, how: str) -> None:
 def broker(outcome: Outcome) -> None:
     """SIGKILL the only broker and start it again; every acknowledged message is there, and decided once."""
     wanted = max(1, round(BROKER_ROUNDS * outcome.scale))
-    with stage(Plan(seed=outcome.seed, count=round(60 * RATE * wanted), rate=RATE)) as opened:
+    with stage(Plan(seed=outcome.seed, count=round(30 * RATE * wanted), rate=RATE)) as opened:
         slowest = 0.0
         for _ in range(wanted):
             opened.run_for(opened.random.uniform(2.0, 8.0))

@@ -48,7 +48,6 @@ class Plan:
     """Messages per second."""
     members: Sequence[str] = ("static-1", "static-2", "static-3")
     """Names that begin with `static` are fixed members of the group."""
-    prefix: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Where `kafka`, `mongo` and `checkpoints` lie, when not in the temporary folder."""
@@ -136,11 +135,17 @@ class Stage:
         """What the sender writes down at its end."""
         return self.folder / "sent.json"
 
-    def settle(self) -> None:
-        """No more payments; decide what there is; everybody leaves."""
+    def settle(self, *, whole: bool = False) -> None:
+        """The faults are over: no more payments, or the rest of them; decide what there is; everybody leaves."""
         assert self._sender is not None
-        if self.is_sending:
+        if whole:
+            self.run_until(
+                lambda: not self.is_sending, "the last payment to be sent", 2 * self.plan.count / self.plan.rate
+            )
+        elif self.is_sending:
             self._sender.send_signal(signal.SIGTERM)
+        else:
+            self.failures.append("payments ended before the faults did: what came last broke nothing")
         self.run_until(lambda: not self.is_sending, "the sender to end", 300.0)
         if self._sender.poll() != 0:
             said = (self.folder / "sender.log").read_text(errors="replace").splitlines()[-5:]
@@ -199,7 +204,7 @@ def stage(plan: Plan) -> Iterator[Stage]:
             )
         )
         environment = {**road.commands.environment, **SETTINGS, "FRAUD_STORE": f"{way.url}/{database}", **plan.settings}
-        fleet = Fleet(environment, folder / "work", plan.prefix)
+        fleet = Fleet(environment, folder / "work")
         progress = Progress(bootstrap=broker.bootstrap, group=GROUP, partitions=PARTITIONS)
         opened = Stage(
             plan=plan,

@@ -1,0 +1,93 @@
+"""The row in which a small file system runs full: under the checkpoints, the store, the log."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+from tests.prove.outcome import Outcome, judge
+from tests.prove.server_faults import SECONDS_BEHIND
+from tests.prove.stage import Plan, Stage, stage
+
+ROUNDS = 10
+RATE = 300.0
+MEGABYTES = {"checkpoints": 8, "mongo": 256, "kafka": 512}
+FULL_SECONDS = (3.0, 8.0)
+CAUGHT_UP_WITHIN = 120.0
+CHUNK = bytes(1 << 16)
+
+
+def disk(outcome: Outcome) -> None:
+    """A small file system runs full, ten times each under checkpoints, store and log: nothing is corrupt, and all go on."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        outcome.skipped = "only root on Linux can mount a small file system"
+        return
+    each = max(1, round(ROUNDS * outcome.scale))
+    for what in MEGABYTES:
+        with small_file_system(what) as folder:
+            if folder is None:
+                outcome.skipped = "mounting a small file system is not allowed here"
+                return
+            _fill_under(outcome, what, folder, each)
+
+
+def _fill_under(outcome: Outcome, what: str, folder: Path, each: int) -> None:
+    settings = {"FRAUD_CHECKPOINT_DIR": str(folder)} if what == "checkpoints" else {}
+    plan = Plan(
+        seed=outcome.seed,
+        count=round(each * 60 * RATE) + 20_000,
+        rate=RATE,
+        members=("static-1", "static-2"),
+        settings=settings,
+        folders={what: folder} if not settings else {},
+    )
+    with stage(plan) as opened:
+        for _ in range(each):
+            opened.run_for(opened.random.uniform(2.0, 5.0))
+            _full(opened, what, folder)
+            opened.catch_up(CAUGHT_UP_WITHIN, round(SECONDS_BEHIND * RATE))
+            outcome.rounds += 1
+        opened.settle()
+        judge(outcome, opened)
+
+
+def _full(opened: Stage, what: str, folder: Path) -> None:
+    """Fill it, wait, make room, and start again what could not live without."""
+    ballast = folder / "ballast"
+    fill(ballast)
+    opened.run_for(opened.random.uniform(*FULL_SECONDS))
+    ballast.unlink()
+    if what == "kafka":
+        opened.broker.restart()
+    elif what == "mongo":
+        opened.server.restart()
+
+
+def fill(ballast: Path) -> None:
+    """Until there is no room for another byte."""
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(CHUNK)
+        except OSError:
+            return
+
+
+@contextmanager
+def small_file_system(what: str) -> Iterator[Path | None]:
+    """A folder with little room; None where none may be mounted."""
+    folder = Path(mkdtemp(prefix=f"small-{what}-"))
+    size = f"size={MEGABYTES[what]}m"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    try:
+        yield folder if mounted.returncode == 0 else None
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+        shutil.rmtree(folder, ignore_errors=True)

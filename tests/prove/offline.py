@@ -1,0 +1,171 @@
+"""The row that breaks nothing: the same payments in other batches and on other numbers of consumers are decided byte for byte alike."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from cli.rules_file import read_rules
+from consumer.deciding import Decider
+from consumer.partition_state import PartitionState
+from consumer.restoring import polled_of
+from fraud.decision import micros
+from fraud.policy import Policy, encode
+from fraud.rule_set import RuleSet
+from fraud.timeline import PolicyTimeline
+from storage.flags.flag_store import Minute
+from storage.logs.log import Record
+from storage.logs.partitioning import Partitioner
+from tests.prove.naive_memory import Memory
+from tests.prove.naive_rules import rulings
+from tests.prove.oracle import Oracle
+from tests.prove.outcome import Outcome
+from tests.prove.payments import Traffic
+from tests.prove.stage import PARTITIONS, RULES
+
+LARGE, SMALL = 10_000_000, 300_000
+SEEDS = 3
+SPAN = timedelta(hours=1)
+"""Of append times."""
+UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
+CHUNK = 50_000
+SHARES = {1: (frozenset(range(PARTITIONS)),), 3: (frozenset({0}), frozenset({1}), frozenset({2, 3}))}
+"""Partitions of each of so many consumers."""
+
+
+def offline(outcome: Outcome) -> None:
+    """Ten million payments in batches of 500 and 50,000, 300,000 in batches of 1 and 7, three seeds, one consumer and three."""
+    large, small = (max(5_000, round(count * outcome.scale)) for count in (LARGE, SMALL))
+    for seed in range(outcome.seed, outcome.seed + SEEDS):
+        _alike(outcome, seed, large, [Cut(500, 1), Cut(50_000, 3)])
+        one_by_one = [Cut(1, 1), Cut(7, 3), Cut(50_000, 1)]
+        _alike(outcome, seed, small, one_by_one)
+        _as_expected(outcome, seed, small, one_by_one[0])
+
+
+@dataclass(slots=True)
+class Cut:
+    """One way to cut the log into polls, over one or three consumers; what it comes to."""
+
+    size: int
+    consumers: int
+    flags: dict[str, str] = field(default_factory=dict)
+    """sha256 of each flag as it is published; the first of an id stays, as in a store."""
+    minutes: dict[str, str] = field(default_factory=dict)
+    _deciders: list[Decider] = field(default_factory=list)
+    _waiting: list[list[Record]] = field(default_factory=list)
+
+    def begin(self, timeline: PolicyTimeline) -> None:
+        """Consumers with nothing remembered."""
+        for partitions in SHARES[self.consumers]:
+            decider = Decider(log_id="offline", group="prove", timeline=timeline, scorers={}, now=lambda: UNTIL)
+            decider.states.update({partition: PartitionState(0) for partition in partitions})
+            self._deciders.append(decider)
+            self._waiting.append([])
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Poll each consumer as often as its share of the records fills a batch."""
+        for decider, waiting in zip(self._deciders, self._waiting, strict=True):
+            waiting += [record for record in records if record.partition in decider.states]
+            whole = len(waiting) // self.size * self.size
+            for start in range(0, whole, self.size):
+                self._decide(decider, waiting[start : start + self.size])
+            del waiting[:whole]
+
+    def end(self) -> None:
+        """What is left, however little."""
+        for decider, waiting in zip(self._deciders, self._waiting, strict=True):
+            if waiting:
+                self._decide(decider, waiting)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over flags and minutes in order."""
+        both = sorted(self.flags.items()), sorted(self.minutes.items())
+        return hashlib.sha256(repr(both).encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return f"batches of {self.size:,} on {self.consumers}"
+
+    def _decide(self, decider: Decider, records: Sequence[Record]) -> None:
+        answer = decider.decide(polled_of(records))
+        for flag in answer.flags:
+            self.flags.setdefault(flag.flag.id, hashlib.sha256(flag.json).hexdigest())
+        for minute in answer.minutes:
+            self.minutes[f"{minute.partition}@{minute.minute.isoformat()}"] = repr(_in_order(minute))
+
+
+def policies() -> PolicyTimeline:
+    """One after the first minutes, a stricter one half-way."""
+    timeline = PolicyTimeline()
+    for offset, appended_at, value in _policy_records():
+        timeline.add(offset, appended_at, value)
+    return timeline
+
+
+def log_of(traffic: Traffic) -> Iterator[Record]:
+    """Records as a log would hold them, appended over an hour."""
+    partitioner, offsets = Partitioner(), [0] * PARTITIONS
+    since, step = micros(UNTIL), SPAN / timedelta(milliseconds=1) / traffic.count
+    for number, (key, value) in enumerate(traffic.messages()):
+        partition = partitioner.partition(key, PARTITIONS)
+        yield Record(partition, offsets[partition], since + int(number * step) * 1_000, key, value)
+        offsets[partition] += 1
+
+
+def _alike(outcome: Outcome, seed: int, count: int, cuts: Sequence[Cut]) -> None:
+    """Decide the same payments under every cut."""
+    for cut in cuts:
+        cut.begin(policies())
+    records = log_of(Traffic(seed=seed, count=count, until=UNTIL))
+    while chunk := list(islice(records, CHUNK)):
+        for cut in cuts:
+            cut.take(chunk)
+    for cut in cuts:
+        cut.end()
+    outcome.rounds += len(cuts)
+    outcome.events += count * len(cuts)
+    outcome.flags += len(cuts[0].flags)
+    for cut in cuts[1:]:
+        outcome.different += sum(cut.flags.get(name) != digest for name, digest in cuts[0].flags.items())
+        outcome.extra += len(cut.flags.keys() - cuts[0].flags.keys())
+    digests = {cut.digest for cut in cuts}
+    said = f"seed {seed}, {count:,} payments, {len(cuts[0].flags):,} flags, {', '.join(map(str, cuts))}"
+    if len(digests) == 1:
+        outcome.notes.append(f"{said}: {digests.pop()[:16]}")
+    else:
+        outcome.failures.append(f"{said}: not byte-identical")
+
+
+def _as_expected(outcome: Outcome, seed: int, count: int, cut: Cut) -> None:
+    """The same small log before the oracle: the very flags."""
+    oracle, memories, clocks = (
+        Oracle(rulings(_policy_records())),
+        [Memory() for _ in range(PARTITIONS)],
+        [0] * PARTITIONS,
+    )
+    for record in log_of(Traffic(seed=seed, count=count, until=UNTIL)):
+        clocks[record.partition] = max(clocks[record.partition], record.received_at)
+        oracle.decide(record, clocks[record.partition], memories[record.partition])
+    outcome.lost += len(oracle.flags.keys() - cut.flags.keys())
+    outcome.extra += len(cut.flags.keys() - oracle.flags.keys())
+
+
+def _in_order(minute: Minute) -> Minute:
+    """The same, its two tables by key: they have no order of their own."""
+    return replace(minute, dead=dict(sorted(minute.dead.items())), spend=dict(sorted(minute.spend.items())))
+
+
+def _policy_records() -> Iterator[tuple[int, int, bytes]]:
+    rules = read_rules(RULES)[0]
+    stricter = RuleSet.model_validate(rules.model_dump(mode="json") | {"rules": _stricter(rules)})
+    yield 0, micros(UNTIL + SPAN / 20), encode(Policy(rules=rules))
+    yield 1, micros(UNTIL + SPAN / 2), encode(Policy(rules=stricter, based_on=0))
+
+
+def _stricter(rules: RuleSet) -> list[object]:
+    return [
+        rule | {"limit": {"EUR": 900, "JPY": 140_000}} if rule["id"] == "high-amount" else rule
+        for rule in rules.model_dump(mode="json")["rules"]
+    ]
