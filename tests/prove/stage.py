@@ -31,7 +31,7 @@ SETTINGS = {
     "FRAUD_LOG_FORMAT": "json",
 }
 TICK = 0.05
-CAUGHT_UP_WITHIN = 600.0
+CAUGHT_UP_WITHIN = 240.0
 
 
 Servers = tuple[kafka.Broker, mongo_wire.MongoWire]
