@@ -22,6 +22,8 @@ FOLDER = ROOT / ".cache" / "prove"
 ORACLE_SECONDS = 1_500.0
 MOST_TWICE = 0.10
 """Share of published flags that may be repeats."""
+CHANGED = "-changed"
+"""Mark of a tree that is not as it was committed: what passed in it says nothing of another."""
 IN_FLIGHT = 0.05
 """Seconds within which the log may still take what a killed process had sent."""
 
@@ -143,7 +145,11 @@ def recoveries(stage: Stage, kills: Sequence[Kill]) -> list[float]:
 def commit_of() -> str:
     """Of the tree, with a mark where it was changed."""
     said = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "describe", "--always", f"--dirty={CHANGED}", "--abbrev=12"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return said.stdout.strip() or "unknown"
 
