@@ -5,6 +5,7 @@ Exit code 0 when every row passed, 1 when one failed. `make prove` runs every ro
 
 import argparse
 import logging
+import signal
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ def main() -> int:
     """Run what was asked for; the exit code."""
     asked = _asked()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # every block ends what it started
     if asked.table:
         write_table()
         return 0
