@@ -41,7 +41,7 @@ def _fill_under(outcome: Outcome, what: str, folder: Path, each: int) -> None:
         seed=outcome.seed,
         count=round(each * 60 * RATE) + 20_000,
         rate=RATE,
-        members=("static-1", "static-2"),
+        members=("one", "two"),
         settings=settings,
         folders={what: folder} if not settings else {},
     )
