@@ -13,8 +13,8 @@ import msgspec
 
 from fraud.decision import micros
 from storage.logs.log import DEAD_LETTERS, FLAGS, Log
+from tests.prove.comparing import Comparison, Found, compare
 from tests.prove.naive_reading import FIELDS
-from tests.road.comparing import Comparison, Found, compare
 from tests.road.results import Results
 
 COUNTERS = (

@@ -12,10 +12,10 @@ from typing import Any
 
 from fraud.policy import ENGINE_VERSION
 from storage.logs.log import FLAGS, TRANSACTIONS
+from tests.prove.comparing import Comparison
 from tests.prove.fleet import ROOT
 from tests.prove.holding import Expected, acknowledged, held, told
 from tests.prove.stage import GROUP, Kill, Stage
-from tests.road.comparing import Comparison
 from tests.road.results import results_of
 
 FOLDER = ROOT / ".cache" / "prove"
