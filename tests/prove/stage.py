@@ -1,4 +1,4 @@
-"""One proof's deployment: broker, store, the way between, a sender and consumers, each a process that can be broken on its own."""
+"""One proof's deployment: broker, store, the way between, a sender and consumers, each of which can be broken on its own."""
 
 import json
 import signal
