@@ -36,6 +36,8 @@ class Expected:
         self.dead: dict[str, str] = said["dead"]
         self.checksums: dict[str, dict[str, int]] = said["checksums"]
         self.policies: list[str] = said["policies"]
+        self.fates: dict[str, str] = said["fates"]
+        self.judgements: dict[str, dict[str, Any]] = said["judgements"]
         for flag in self.flags.values():
             flag["hits"] = [_rounded(hit) for hit in flag["hits"]]
 

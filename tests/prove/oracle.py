@@ -41,6 +41,11 @@ class Oracle:
     """Reasons by partition-offset."""
     checksums: dict[int, dict[int, int]] = field(default_factory=dict)
     """CRC-32 of every value, by partition and offset."""
+    fates: dict[int, list[str]] = field(default_factory=dict)
+    """One letter for every record of a partition: d decided, u duplicate, b before the first policy, x dead letter; a capital one
+    where the history was incomplete."""
+    judgements: dict[str, Fields] = field(default_factory=dict)
+    """Of every decided record that a rule fired on, flagged or not, by partition-offset."""
 
     def read(self, log: Log, partition: int) -> None:
         """One partition from its beginning to its end."""
@@ -54,6 +59,9 @@ class Oracle:
 
     def decide(self, record: Record, received_at: int, memory: Memory) -> None:
         """One record, at its partition's clock, before and into its partition's memory."""
+        self.fates.setdefault(record.partition, []).append(self._fate(record, received_at, memory))
+
+    def _fate(self, record: Record, received_at: int, memory: Memory) -> str:
         counters = self._counters(record, received_at)
         ruling = in_force(self.known, received_at)
         default = ruling.default_currency if ruling else NO_CURRENCY
@@ -67,13 +75,15 @@ class Oracle:
         except Refused as reason:
             counters["dead"][str(reason)] += 1
             self.dead[f"{record.partition}-{record.offset}"] = str(reason)
-            return
+            return "x"
         if said["status"] == "duplicate":
             counters["duplicates"] += 1
-            return
+            return "u"
         self._count(counters, payment, said, ruling)
         if ruling is not None:
             self._judge(record, received_at, ruling, (fields, payment, said), counters)
+        letter = "b" if ruling is None else "d"
+        return letter.upper() if said["incomplete"] else letter
 
     def _counters(self, record: Record, received_at: int) -> Fields:
         key = f"{record.partition}@{received_at // MINUTE * MINUTE}"
@@ -98,6 +108,11 @@ class Oracle:
         fields, payment, said = told
         found = list(hits(ruling, payment, said))
         worst = severity(found)
+        if found:
+            by_mode = {mode: [hit["rule"] for hit in found if hit["mode"] == mode] for mode in ("live", "shadow")}
+            self.judgements[f"{record.partition}-{record.offset}"] = {
+                "severity": worst, "hits": by_mode["live"], "shadow_hits": by_mode["shadow"], "policy": ruling.hash,
+            }  # fmt: skip
         if worst is None:
             return
         counters["flagged"] += 1
@@ -145,6 +160,8 @@ def main(address: str, out: Path) -> None:
         "minutes": oracle.minutes,
         "dead": oracle.dead,
         "checksums": oracle.checksums,
+        "fates": {partition: "".join(letters) for partition, letters in oracle.fates.items()},
+        "judgements": oracle.judgements,
         "policies": [ruling.hash for ruling in oracle.known],
     }
     out.write_text(json.dumps(said))

@@ -4,7 +4,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cli.connect import topics
+from cli.archive import build as build_archive
+from cli.connect import open_log, open_store, topics
 from cli.rules_file import read_rules
 from cli.settings import Settings
 from fraud.decision import micros
@@ -12,6 +13,7 @@ from fraud.policy import Policy, encode
 from storage.logs.embedded_log import EmbeddedLog
 from storage.logs.log import POLICIES, TRANSACTIONS
 from tests.prove.holding import Expected, held
+from tests.prove.holding_archive import archived
 from tests.prove.outcome import consult
 from tests.prove.payments import Traffic
 from tests.prove.stage import RULES
@@ -39,6 +41,28 @@ def test_the_oracle_expects_what_an_unbroken_consumer_stores(tmp_path: Path):
     assert expected.messages == COUNT
     assert len(expected.flags) > 20
     assert len(set(expected.dead.values())) > 5
+
+
+def test_the_oracle_expects_what_an_unbroken_archive_keeps(tmp_path: Path):
+    send(tmp_path / "log")
+    consult(f"embedded:{tmp_path}/log", tmp_path / "expected.json")
+    archive(tmp_path)
+
+    comparison = archived(Expected(tmp_path / "expected.json"), tmp_path)
+
+    assert comparison.is_equal, "\n".join(comparison.lines())
+    assert comparison.equal > COUNT / 2
+
+
+def archive(folder: Path) -> None:
+    """All of the log in a folder, as far as it fills whole files."""
+    settings = Settings(log=f"embedded:{folder}/log", store=f"sqlite:///{folder}/flags.db", data_dir=str(folder))
+    with closing(open_log(settings)) as log, closing(open_store(settings)) as store:
+        store.prepare()
+        loop = build_archive(settings, log, store)
+        loop.until = lambda status: status.seen >= COUNT
+        with closing(loop):
+            loop.run()
 
 
 def send(folder: Path) -> None:
