@@ -18,6 +18,8 @@ from tests.services.server import die_with_parent
 LINES, LENGTH = 4, 900
 LEFT = (0, -signal.SIGTERM)
 """How a member that was asked to leave ends; by the signal itself while it still starts and holds nothing."""
+ARCHIVE = "archive"
+"""Name of the one process that archives instead of deciding for the store."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -69,7 +71,7 @@ class Fleet:
         own = {"FRAUD_FAILPOINTS": failpoints} | ({"FRAUD_MEMBER": name} if name.startswith("static") else {})
         with self.output(name).open("ab") as output:
             process = subprocess.Popen(
-                [*FRAUD, "consume", "--wait", "120"],
+                [*FRAUD, ARCHIVE if name == ARCHIVE else "consume", "--wait", "120"],
                 cwd=self.folder,
                 env={**_plain_environment(), **self.environment, **own},
                 stdin=subprocess.DEVNULL,
@@ -110,8 +112,9 @@ class Fleet:
         self.members[name].process.terminate()
 
     def awake(self) -> list[str]:
-        """Members that run and are meant to."""
-        return [one.name for one in self.members.values() if not one.is_frozen and not one.is_leaving]
+        """Consumers that run and are meant to."""
+        members = [one for one in self.members.values() if one.name != ARCHIVE]
+        return [one.name for one in members if not one.is_frozen and not one.is_leaving]
 
     def end(self, seconds: float = 60.0) -> None:
         """Everybody leaves; whoever does not leave well is a failure."""
@@ -146,7 +149,7 @@ class Fleet:
             self.failures.append(f"{name} ended with {code}: {self.tail(name)}")
         if not member.is_leaving:
             self.restarts += 1
-            self.start(name, failpoints=self.next_failpoints(name))
+            self.start(name, failpoints="" if name == ARCHIVE else self.next_failpoints(name))
 
 
 def _is_own_doing(member: Member, code: int) -> bool:

@@ -79,7 +79,7 @@ def failpoints(outcome: Outcome) -> None:
     """Die at each named place of the consumer, many times each; every death is the process's own."""
     each = max(1, round(ROUNDS * outcome.scale))
     seconds = len(PLACES) * each * 5
-    with stage(Plan(seed=outcome.seed, count=round(RATE * seconds), rate=RATE)) as opened:
+    with stage(Plan(seed=outcome.seed, count=round(RATE * seconds), rate=RATE, archive=True)) as opened:
         outcome.rounds = die_at(outcome, opened, PLACES, each)
         opened.settle()
         judge(outcome, opened)

@@ -2,11 +2,14 @@
 
 import time
 
+from tests.prove.fleet import ARCHIVE
 from tests.prove.outcome import Outcome, judge
 from tests.prove.stage import Plan, Stage, stage
 
 RATE = 700.0
 KILLS, KILL_EVENTS = 200, 1_000_000
+ARCHIVE_TOO = 0.2
+"""Share of the kills at which the archive is killed as well."""
 FREEZES = 50
 SESSION = 10.0
 """Seconds after which the group gives a silent member's partitions away."""
@@ -21,11 +24,13 @@ def kills(outcome: Outcome) -> None:
     """SIGKILL one to three consumers at random, again and again."""
     wanted = max(1, round(KILLS * outcome.scale))
     count = round(KILL_EVENTS * outcome.scale)
-    with stage(Plan(seed=outcome.seed, count=count, rate=RATE)) as opened:
+    with stage(Plan(seed=outcome.seed, count=count, rate=RATE, archive=True)) as opened:
         pause = count / RATE / wanted * 2
         while outcome.rounds < wanted:
             opened.run_for(opened.random.uniform(0.2, 1.6) * pause)
             outcome.rounds += kill_some(opened)
+            if opened.random.random() < ARCHIVE_TOO:
+                opened.fleet.kill(ARCHIVE)
         opened.settle(whole=True)
         judge(outcome, opened)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from tests.prove.fleet import ROOT, Fleet
+from tests.prove.fleet import ARCHIVE, ROOT, Fleet
 from tests.prove.payments import Traffic
 from tests.prove.progress import Progress
 from tests.prove.proxy import Proxy, proxy
@@ -48,6 +48,8 @@ class Plan:
     """Messages per second."""
     members: Sequence[str] = ("static-1", "static-2", "static-3")
     """Names that begin with `static` are fixed members of the group."""
+    archive: bool = False
+    """Whether an archive runs beside the consumers, and is held against the oracle as well."""
     settings: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Where `kafka`, `mongo` and `checkpoints` lie, when not in the temporary folder."""
@@ -86,7 +88,7 @@ class Stage:
         self.road.commands.run("init", "--wait", "60")
         self._start_sender()
         self.progress.start()
-        for name in self.plan.members:
+        for name in [*self.plan.members, *([ARCHIVE] if self.plan.archive else [])]:
             self.fleet.start(name)
         self.run_until(lambda: self.committed > 0, "the first payments to be decided", 120.0)
 
@@ -151,8 +153,17 @@ class Stage:
             said = (self.folder / "sender.log").read_text(errors="replace").splitlines()[-5:]
             self.failures.append(f"the sender ended with {self._sender.poll()}: {' / '.join(said)}")
         self.catch_up()
+        if self.plan.archive:
+            self.run_until(self._is_read_by_archive, "the archive to have read everything", CAUGHT_UP_WITHIN)
         self.progress.stop()
         self.fleet.end()
+
+    def _is_read_by_archive(self) -> bool:
+        """By its last heartbeat; a whole file is written before the next record is read."""
+        pid = self.fleet.members[ARCHIVE].pid
+        beats = [beat for beat in self.road.store.heartbeats() if beat.process.endswith(f":{pid}")]
+        lags = [lag for beat in beats for lag in beat.facts.get("lag", {}).values()]
+        return len(lags) == PARTITIONS and not sum(lags)
 
     def _tick(self) -> None:
         self.fleet.tend()
