@@ -6,7 +6,7 @@ import pytest
 
 from tests.prove.outcome import begun
 from tests.prove.quick import quick
-from tests.road.test_road import forget_topics
+from tests.road.kafka_road import forget_topics
 
 
 @pytest.mark.slow
