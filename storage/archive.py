@@ -78,7 +78,7 @@ class Archive:
         """The files that hold offsets in [first, end), in order. Raises ArchiveError naming a damaged one."""
         names = self.names(partition)
         starts = [name.first_offset for name in names]
-        reached = [*starts[1:], None]
+        reached = [*starts[1:], None][: len(names)]  # a partition may have no file yet
         wanted = [
             name
             for name, following in zip(names, reached, strict=True)
