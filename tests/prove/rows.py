@@ -7,6 +7,7 @@ from typing import Final
 from tests.prove import (
     full_disks,
     malformed,
+    mutants,
     named_places,
     offline,
     process_faults,
@@ -33,6 +34,7 @@ ROWS: Final[Mapping[str, Callable[[Outcome], None]]] = MappingProxyType(
         "clocks": slow_changes.clocks,
         "offline": offline.offline,
         "malformed": malformed.malformed,
+        "mutants": mutants.mutants,
         "soak": soak.soak,
         QUICK: quick.quick,
     }
