@@ -20,6 +20,7 @@ from consumer.loop import Chore, Loop
 from consumer.metrics import Metrics, serve
 from consumer.policies import PolicyReader, Scorers
 from consumer.rebuilding import Rebuilder
+from consumer.resting import Resting
 from consumer.restoring import Restorer
 from consumer.sink import Sink
 from consumer.status import Status
@@ -90,6 +91,7 @@ def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
             rebuilder=Rebuilder(Archive(settings.data_dir)),
             alive=lambda: _breathe(loop, heartbeat),
         ),
+        resting=Resting(decider),
         sink=part.sink,
         checkpointing=Checkpointing(
             folder=folder,

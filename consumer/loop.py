@@ -14,6 +14,7 @@ import structlog
 from consumer.checkpointing import Checkpointing
 from consumer.deciding import Answer, Decider
 from consumer.policies import PolicyReader
+from consumer.resting import Resting
 from consumer.restoring import Restored, Restorer
 from consumer.sink import Sink
 from consumer.status import Status
@@ -49,6 +50,7 @@ class Loop:
     decider: Decider
     policies: PolicyReader
     restorer: Restorer
+    resting: Resting
     sink: Sink
     checkpointing: Checkpointing
     status: Status
@@ -123,6 +125,8 @@ class Loop:
         settled = sorted(self.decider.states)  # what came before a partition moved is delivered again
         for partition in changes.gained:
             self._asked("restore", lambda gained=partition: self._take_up(gained))  # type: ignore[misc]
+        if changes.gained:
+            self.resting.forget()
         mine = np.isin(polled.partition, np.array(settled, np.int64))
         if mine.all():
             return polled
@@ -135,8 +139,7 @@ class Loop:
         )
 
     def _let_go(self, partition: int) -> None:
-        self.decider.engine.forget(partition)
-        self.decider.states.pop(partition, None)
+        self.resting.lay_down(partition, self.status.restored.get(partition))
         self.sink.let_go(partition)
         self.status.lost(partition)
         log.info("partition_lost", partition=partition)
@@ -145,20 +148,23 @@ class Loop:
         self.status.state = "restoring"
         try:
             committed = self.sink.resumes_at(partition, self.reader.committed(partition))
-            restored = self.restorer.restore(partition, committed)
+            again = self.resting.take_up(partition, committed)
+            restored = again or self.restorer.restore(partition, committed)
         except BaseException:
             self._let_go(partition)  # half a state is none
             raise
         self.reader.seek(partition, restored.next_offset)
         self.status.state = "running"
         self.status.gained(partition, restored)
-        self.checkpointing.begin(partition, restored)
+        if again is None:
+            self.checkpointing.begin(partition, restored)
         log.info(
             "partition_taken_up",
             partition=partition,
             offset=restored.next_offset,
             checkpoint=restored.from_checkpoint,
             replayed=restored.replayed,
+            kept=again is not None,
             from_archive=restored.from_archive,
             degraded=None if restored.degraded is None else str(restored.degraded),
         )

@@ -143,7 +143,7 @@ MUTANTS: Final = (
     Mutant(
         name="an archive that commits what is not in a file",
         file="consumer/archiving.py",
-        right="        return {partition: self._ends[partition] for partition in answer.next_offsets if partition in self._ends}\n",
+        right="        return {partition: self._ends[partition] for partition in sorted(partitions) if partition in self._ends}\n",
         wrong="        return answer.next_offsets\n",
     ),
     Mutant(

@@ -100,6 +100,8 @@ def test_a_partition_that_moved_away_is_left_out_of_a_commit(kafka_log, topic):
 
     until(has_moved, "one partition moved")
     [moved] = held
+    for partition in first.assignment().gained:  # what stayed was let go in the rebalance like everything else
+        first.seek(partition, 0)
     second.commit({moved: 7})
     with following(second, held):
         first.commit({0: 3, 1: 3})
@@ -108,6 +110,36 @@ def test_a_partition_that_moved_away_is_left_out_of_a_commit(kafka_log, topic):
     assert first.committed(1 - moved) == 3
     first.close()
     second.close()
+
+
+def test_a_move_that_fixed_members_crashed_in_is_finished_when_they_are_back(kafka_log, topic):
+    make(kafka_log, topic, partitions=4)
+    first = kafka_log.group_reader(topic, topic, "one")
+    held: set[int] = set()
+    until(lambda: follow(first, held) or len(held) == 4, "the first member has everything")
+    second = kafka_log.group_reader(topic, topic, "two")
+
+    def has_let_go() -> bool:
+        second.poll(20, 100)
+        follow(first, held)
+        return len(held) < 4
+
+    until(has_let_go, "the first member let partitions go for the second")
+    first.close()  # a fixed member stays known to the group, as when it crashes
+    second.close()
+
+    again = [kafka_log.group_reader(topic, topic, name) for name in ("one", "two")]
+    shares: list[set[int]] = [set(), set()]
+
+    def is_shared() -> bool:
+        for reader, share in zip(again, shares, strict=True):
+            follow(reader, share)
+        return set.union(*shares) == set(range(4))
+
+    until(is_shared, "every partition belongs to somebody")
+    assert not shares[0] & shares[1]
+    for reader in again:
+        reader.close()
 
 
 def test_a_member_whose_name_was_taken_is_fenced_at_its_commit(kafka_log, topic):
@@ -224,7 +256,7 @@ def test_an_import_holds_what_kafka_holds(kafka_log, embedded_log, topic, admin)
 
 
 def test_a_topic_kept_by_senders_clocks_is_a_problem(kafka_log, admin):
-    kafka_log.create([Topic(name="transactions", partitions=1)])
+    kafka_log.create([Topic(name="transactions", partitions=1, keep_for_ever=True)])
     resource = ConfigResource(
         ConfigResourceType.TOPIC, "transactions", configs={"message.timestamp.type": "CreateTime"}
     )
