@@ -27,7 +27,7 @@ check: lint ## Lint, format, types, layers, dependencies, spelling, unit tests (
 	@$(BIN)/pytest -q -n 2 -m "not kafka and not mongo_wire and not postgres and not chromium and not slow"
 
 test: lint ## The same and every test, on real components (missing: skipped, or failed under CI=true)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 road: setup ## The Handbook's payments through real Kafka and MongoDB's wire protocol: HANDBOOK=FILE [DAYS=14] [ARGS=--help]
 	@$(BIN)/python -m tests.road.real_road "$(HANDBOOK)" --days $(or $(DAYS),14) $(ARGS)

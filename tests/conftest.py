@@ -95,13 +95,17 @@ def _started(name: str, folders: pytest.TempPathFactory, stack: ExitStack) -> An
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by the real components they use, and let their reports carry it (also from xdist workers)."""
+    """Mark tests by the real components they use, and let their reports carry it (also from xdist workers).
+
+    With several workers all of them run on one, so that each component is started once.
+    """
     for item in items:
         for component in COMPONENTS:
             if component in getattr(item, "fixturenames", ()):
                 item.add_marker(component)
             if item.get_closest_marker(component):
                 item.user_properties.append(("component", component))
+                item.add_marker(pytest.mark.xdist_group("components"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
