@@ -318,6 +318,7 @@ def test_what_was_decided_of_a_log_that_is_shorter_now_is_not_verifiable(road: R
     assert found.exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_missing_flag_counts_more_than_what_is_not_verifiable(tmp_path: Path) -> None:
     road = long_road(tmp_path)
     expire(road, 3)
@@ -329,6 +330,7 @@ def test_a_missing_flag_counts_more_than_what_is_not_verifiable(tmp_path: Path) 
     assert found.gaps
 
 
+@pytest.mark.slow
 def test_what_no_window_reaches_back_from_is_verifiable_again(tmp_path: Path) -> None:
     road = long_road(tmp_path)
     expire(road, 3)

@@ -73,6 +73,7 @@ def test_time_in_which_the_process_was_frozen_does_not_count() -> None:
     assert not watched.ended
 
 
+@pytest.mark.slow
 def test_a_stalled_consumer_ends_with_one_line_and_the_next_one_goes_on(tmp_path: Path) -> None:
     road, whole = Road(tmp_path / "stalled"), Road(tmp_path / "whole")
     payments = [

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import fraud
 
 CALL = "from fraud.ring import packed; from fraud.kernels import FOLDER; print(FOLDER, packed(256 * 65 + 66))"
@@ -21,6 +23,7 @@ def run_copy(root: Path) -> tuple[str, str]:
     return folder, answer
 
 
+@pytest.mark.slow
 def test_a_change_in_another_file_makes_another_cache(tmp_path: Path) -> None:
     shutil.copytree(Path(fraud.__file__).parent, tmp_path / "fraud", ignore=shutil.ignore_patterns("__pycache__"))
     before = run_copy(tmp_path)

@@ -48,6 +48,7 @@ def test_a_stored_model_scores_as_the_trained_one(stored, trained):
     assert np.array_equal(loaded.calibration.units, trained.model.calibration.units)
 
 
+@pytest.mark.slow
 def test_two_trainings_in_two_processes_give_one_model_id(trained):
     script = (
         "from tests.models.synthetic import training_set; from models.train import Settings, train; "

@@ -4,6 +4,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from cli.archive import build as build_archive
 from cli.connect import open_log, open_store, topics
 from cli.rules_file import read_rules
@@ -18,6 +20,8 @@ from tests.prove.outcome import consult
 from tests.prove.payments import Traffic
 from tests.prove.stage import RULES
 from tests.road.again import decide_again
+
+pytestmark = pytest.mark.slow
 
 COUNT = 6_000
 BEFORE_POLICY = 500

@@ -116,7 +116,12 @@ def test_a_move_that_fixed_members_crashed_in_is_finished_when_they_are_back(kaf
     make(kafka_log, topic, partitions=4)
     first = kafka_log.group_reader(topic, topic, "one")
     held: set[int] = set()
-    until(lambda: follow(first, held) or len(held) == 4, "the first member has everything")
+
+    def has_everything() -> bool:
+        follow(first, held)
+        return len(held) == 4
+
+    until(has_everything, "the first member has everything")
     second = kafka_log.group_reader(topic, topic, "two")
 
     def has_let_go() -> bool:
