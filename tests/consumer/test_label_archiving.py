@@ -185,7 +185,7 @@ def test_a_folder_that_takes_nothing_is_tried_again(road: Road, whole: dict[str,
         def __getattr__(self, name: str) -> Any:
             return getattr(write, name)
 
-    chore.files = Full()
+    chore.files = Full()  # type: ignore[assignment]
     for _ in range(6):
         chore.due(loop.status)
     loop.close()
