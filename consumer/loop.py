@@ -144,7 +144,9 @@ class Loop:
     def _take_up(self, partition: int) -> Restored:
         self.status.state = "restoring"
         try:
-            committed = self.sink.resumes_at(partition, self.reader.committed(partition))
+            committed = self._insist(
+                lambda: self.sink.resumes_at(partition, self.reader.committed(partition)), StoreError, "store", math.inf
+            )
             restored = self.restorer.restore(partition, committed)
         except BaseException:
             self._let_go(partition)  # half a state is none

@@ -21,6 +21,7 @@ from tests.builders import transaction
 from tests.consumer.half_hours import EVERYTHING, half_hour
 from tests.consumer.roads import Road
 from tests.consumer.test_loop import publish_for_another_engine
+from tests.consumer.test_outages import NoWaiting
 
 
 @pytest.fixture
@@ -171,6 +172,33 @@ def test_a_crash_after_a_beginning_without_rows_changes_no_byte(tmp_path: Path, 
 
     assert files(road, "died") == files(road, "whole")
     assert Archive(road.archive_folder("whole")).files(0)[0].follows == 0
+
+
+class AwayFolder:
+    """An archive's folder that does not answer when a partition comes, three times."""
+
+    def __init__(self, files: Any) -> None:
+        self._files, self._left = files, 3
+
+    def begin(self, *given: Any) -> Any:
+        self._left -= 1
+        if self._left >= 0:
+            raise StoreError("away")
+        return self._files.begin(*given)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)
+
+
+def test_a_folder_that_is_away_when_a_partition_comes_is_waited_for(road: Road, whole: dict[str, str]) -> None:
+    loop = road.archiver("away", records=EVERYTHING)
+    sink: Any = loop.sink
+    sink.files = AwayFolder(sink.files)
+    loop.stopping = NoWaiting()
+
+    ran(loop)
+
+    assert files(road, "away") == whole
 
 
 @pytest.mark.parametrize("point", ["inside_archive_file", "after_archive_file"])
