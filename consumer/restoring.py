@@ -5,7 +5,7 @@ The last minute before the committed offset is decided again (and stored nowhere
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -16,7 +16,7 @@ from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Decider
 from consumer.minutes import MINUTE, OpenMinute
 from consumer.partition_state import PartitionState
-from consumer.rebuilding import Missing, Rebuilder
+from consumer.rebuilding import Missing, Rebuilder, still_missing
 from fraud.batch import Polled
 from fraud.currencies import NO_CURRENCY
 from fraud.decision import micros
@@ -105,7 +105,7 @@ class Restorer:
             next_offset=committed,
             from_checkpoint=checkpoint.offset,
             replayed=replayed,
-            degraded=None,
+            degraded=still_missing(checkpoint.missing, self.decider.engine.windows(partition).newest),
             seconds=seconds,
         )
 
@@ -146,7 +146,12 @@ class Restorer:
                 self.decider.states[partition].received_at = clock
             reached("during_restore")
             self.alive()
-        return archived, missing
+        return archived, None if missing is None else replace(missing, until=self._whole_from(partition, first))
+
+    def _whole_from(self, partition: int, first: int) -> int | None:
+        """The newest event time from which on no window reaches to before the log's beginning."""
+        record = next(self.source.read(TRANSACTIONS, partition, first), None)
+        return None if record is None else record.received_at + LOOK_BACK
 
     def _last_event_time(self, partition: int, committed: int, first: int) -> int | None:
         """Event time of the last payment before the committed offset, microseconds."""
