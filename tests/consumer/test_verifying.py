@@ -197,6 +197,11 @@ def test_a_flag_whose_place_was_altered_is_different(road: Road) -> None:
             id="altered",
         ),
         pytest.param(
+            "UPDATE minutes SET up_to_offset = 9999, document = json_set(document, '$.up_to_offset', 9999) WHERE rowid = {}",
+            (0, 0, 1),
+            id="said to reach further than the range",
+        ),
+        pytest.param(
             "UPDATE minutes SET minute = minute + 30000 WHERE rowid = {}", (1, 1, 0), id="of a minute that never was"
         ),
     ],
