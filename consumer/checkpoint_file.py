@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer.minutes import Counts
+from consumer.rebuilding import Missing
 from fraud.policy import ENGINE_VERSION
 from fraud.ring import CAP, WIDTH
 from fraud.windows import Remembered
@@ -49,14 +50,17 @@ class Checkpoint:
     policy: str | None
     """Hash of the policy in force, for people; what rules is always read from the log."""
     remembered: Remembered
+    missing: Missing | None = None
+    """What memory lacks where neither log nor archive had it."""
 
 
-class Header(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class Header(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a file says of itself before its arrays; fields in alphabetical order, as they are written."""
 
     engine: Count
     log_id: str
     minute: Counts | None
+    missing: Missing | None = None
     newest: int
     offset: Count
     partition: Count
@@ -131,6 +135,7 @@ def read(path: Path) -> Checkpoint:
         minute=header.minute,
         policy=header.policy,
         remembered=Remembered(newest=header.newest, **arrays),
+        missing=header.missing,
     )
 
 
@@ -169,6 +174,7 @@ def _header(checkpoint: Checkpoint) -> bytes:
         engine=ENGINE_VERSION,
         log_id=checkpoint.log_id,
         minute=checkpoint.minute,
+        missing=checkpoint.missing,
         newest=checkpoint.remembered.newest,
         offset=checkpoint.offset,
         partition=checkpoint.partition,

@@ -13,6 +13,7 @@ import structlog
 from consumer.checkpoint_file import Checkpoint
 from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Answer, Decider
+from consumer.rebuilding import Missing, still_missing
 from consumer.restoring import CHUNK, Restored
 from fraud.errors import StateError
 
@@ -64,6 +65,8 @@ class Checkpointing:
     _written_at: dict[int, float] = field(default_factory=dict)
     _offsets: dict[int, int] = field(default_factory=dict)
     _committed: dict[int, int] = field(default_factory=dict)
+    _missing: dict[int, Missing | None] = field(default_factory=dict)
+    """What the memory of a partition lacks."""
     _writing: _Writing | None = None
     _rests_until: float = float("-inf")
 
@@ -71,6 +74,7 @@ class Checkpointing:
         """Count from here for a partition that was just taken up."""
         self._records[partition] = restored.replayed
         self._offsets[partition] = self._committed[partition] = restored.next_offset
+        self._missing[partition] = restored.degraded
         self._written_at[partition] = self.monotonic()
         if restored.replayed >= CHUNK:
             self._seconds_per_record = restored.seconds / restored.replayed
@@ -119,6 +123,7 @@ class Checkpointing:
         started = self.cpu()
         state = decider.states[partition]
         policy = decider.timeline.in_force(state.received_at)
+        remembered = decider.engine.windows(partition).remembered()
         checkpoint = Checkpoint(
             log_id=decider.log_id,
             partition=partition,
@@ -127,7 +132,8 @@ class Checkpointing:
             received_at=state.received_at,
             minute=state.open_minute.copy(),
             policy=None if policy is None else policy.hash,
-            remembered=decider.engine.windows(partition).remembered(),
+            remembered=remembered,
+            missing=still_missing(self._missing.get(partition), remembered.newest),
         )
         records, self._records[partition] = self._records[partition], 0
         self._written_at[partition] = self.monotonic()

@@ -102,6 +102,10 @@ class Decider:
             self.engine.remember(decode(piece, _intake(self._policy(index))).batch)
         self._move_on(polled)
 
+    def is_latest_ours(self) -> bool:
+        """Whether the newest policy is for this engine: then another's lies behind, and not ahead."""
+        return self._is_ours(len(self.timeline) - 1)
+
     def _settled(self, polled: Polled, answer: Answer) -> tuple[Polled, Ints]:
         """The poll by the partition's own clock, and the policy (index) of each record.
 

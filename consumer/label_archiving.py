@@ -13,7 +13,7 @@ from consumer.policies import PolicyReader
 from consumer.status import Status
 from fraud.batch import Polled
 from fraud.dead_letters import DeadLetter
-from fraud.errors import StoreError
+from fraud.errors import LogAwayError, StoreError
 from fraud.label_decoding import DecodedLabels, decode_labels
 from storage.archive_files import ArchiveFiles
 from storage.archived_labels import rows_of
@@ -51,42 +51,62 @@ class LabelChore:
     _open: dict[int, OpenRange] = field(default_factory=dict)
     _whole: list[Range] = field(default_factory=list)
     """Ended and not yet written."""
+    _moved: set[int] = field(default_factory=set)
+    """Partitions that came, or of which everything held was let go: to be taken up."""
 
     def due(self, _status: Status) -> None:
-        """Look at the topic, write what is whole. A folder that takes nothing is tried again; nothing more is read meanwhile."""
+        """Look at the topic, write what is whole. A folder that takes nothing is tried again; nothing more is read meanwhile.
+
+        Where the log is away, or the folder says nothing, what is held is let go and read again.
+        """
         if self.monotonic() - self._at < EVERY:
             return
-        polled = self.reader.poll(WAIT_MS, AT_ONCE)
-        if len(polled) < AT_ONCE:
-            self._at = self.monotonic()
-        self._follow()
-        self._take(self._mine(polled))
+        self._at = self.monotonic()
         try:
-            self._write()
-        except StoreError as error:
-            self.reader.pause()
+            self._look()
+        except (LogAwayError, StoreError) as error:
+            self._begin_again()
             log.warning("labels_not_archived", reason=str(error))
-        else:
-            self.reader.resume()
 
     def close(self) -> None:
         """Leave the group; the open ranges are not yet archived, the log has them."""
         self.publisher.close()
         self.reader.close()
 
-    def _follow(self) -> None:
-        """Let go of partitions that left, take up those that came."""
+    def _look(self) -> None:
+        polled = self.reader.poll(WAIT_MS, AT_ONCE)
+        if len(polled) == AT_ONCE:
+            self._at = self.monotonic() - EVERY
+        settled = self._follow()
+        self._take(self._mine(polled, settled))
+        self._write()
+
+    def _begin_again(self) -> None:
+        """Let go of everything; each partition is taken up when the log answers again."""
+        self._moved |= self._open.keys()
+        self._open, self._whole = {}, []
+
+    def _follow(self) -> list[int]:
+        """Let go of partitions that left, take up those that came; the partitions that were here before."""
         changes = self.reader.assignment()
         for partition in changes.lost:
+            self._moved.discard(partition)
             self._open.pop(partition, None)
             self._whole = [whole for whole in self._whole if whole.partition != partition]
             self.metrics.lost(LABELS, partition)
-        for partition in changes.gained:
-            first, _ = self.source.bounds(LABELS, partition)
-            self._open[partition] = self.files.begin(partition, self.reader.committed(partition), first)
-            offset = self._open[partition].next_offset
-            self._clock[partition] = self._clock_before(partition, offset, first)
-            self.reader.seek(partition, offset)
+        settled = list(self._open)  # what came before a partition moved is delivered again
+        self._moved |= set(changes.gained)
+        for partition in sorted(self._moved):
+            self._take_up(partition)
+            self._moved.discard(partition)
+        return settled
+
+    def _take_up(self, partition: int) -> None:
+        first, _ = self.source.bounds(LABELS, partition)
+        begun = self.files.begin(partition, self.reader.committed(partition), first)
+        self._clock[partition] = self._clock_before(partition, begun.next_offset, first)
+        self.reader.seek(partition, begun.next_offset)
+        self._open[partition] = begun
 
     def _clock_before(self, partition: int, offset: int, first: int) -> int:
         """The running maximum as it stood before an offset: the last file's, and what the log holds between."""
@@ -95,9 +115,9 @@ class LabelChore:
         between = self.source.read(LABELS, partition, since, offset) if since < offset else ()
         return max([clock, *(record.received_at for record in between)])
 
-    def _mine(self, polled: Polled) -> Polled:
+    def _mine(self, polled: Polled, settled: list[int]) -> Polled:
         """Records of partitions that are here, by the partition's own clock."""
-        kept = np.flatnonzero(np.isin(polled.partition, np.array(list(self._open), np.int64)))
+        kept = np.flatnonzero(np.isin(polled.partition, np.array(settled, np.int64)))
         received_at = polled.received_at[kept]
         partitions = polled.partition[kept]
         for partition in np.unique(partitions).tolist():
@@ -146,13 +166,21 @@ class LabelChore:
             self.publisher.flush()
 
     def _write(self) -> None:
+        """Write and commit what is whole; while the folder takes nothing, nothing more is read."""
         while self._whole:
             whole = self._whole[0]
+            try:
+                size = self.files.write(whole) if len(whole.rows) else 0
+            except StoreError as error:
+                self.reader.pause()
+                log.warning("labels_not_archived", reason=str(error))
+                return
             if len(whole.rows):
-                self.metrics.wrote(LABELS, whole, self.files.write(whole))
+                self.metrics.wrote(LABELS, whole, size)
             self.reader.commit({whole.partition: whole.end_offset})
             self.metrics.reached(LABELS, whole)
             del self._whole[0]
+        self.reader.resume()
 
 
 def _key(letter: DeadLetter) -> bytes:

@@ -13,13 +13,14 @@ import structlog
 
 from consumer.checkpointing import Checkpointing
 from consumer.deciding import Answer, Decider
+from consumer.handing_over import HandOver
 from consumer.policies import PolicyReader
 from consumer.resting import Resting
 from consumer.restoring import Restored, Restorer
 from consumer.sink import Sink
 from consumer.status import Status
 from fraud.batch import Polled
-from fraud.errors import FraudError, LogAwayError, PolicyError, StoreError
+from fraud.errors import FraudError, LogAwayError, StoreError
 from storage.failpoints import reached
 from storage.logs.log import GroupReader
 
@@ -55,6 +56,7 @@ class Loop:
     checkpointing: Checkpointing
     status: Status
     chores: list[Chore] = field(default_factory=list)
+    hand_over: HandOver = field(default_factory=HandOver)
     stopping: threading.Event = field(default_factory=threading.Event)
     max_records: int = 5_000
     log_patience: float = LOG_PATIENCE
@@ -74,6 +76,8 @@ class Loop:
                 polled = self._polled()
                 if len(polled):
                     self._work(polled)
+                if self.hand_over.partitions:
+                    self._hand_over()
                 self._do_chores()
                 if self.until(self.status):
                     break
@@ -106,11 +110,30 @@ class Loop:
         self.status.took(answer)
         self.checkpointing.after(self.decider, answer, durable)
         if answer.other_engine is not None:
+            self._stand_still(answer)
+
+    def _stand_still(self, answer: Answer) -> None:
+        """Read no further where another engine goes on. Raises PolicyError in the release that follows: only the other one helps."""
+        self.hand_over.begin(answer, time.monotonic())
+        if self.decider.is_latest_ours():
             self.checkpointing.write_all(self.decider)
-            raise PolicyError(
-                f"the policy that now takes effect is for engine {answer.other_engine}; everything before it is committed: "
-                "start that release, it goes on from here"
-            )
+            raise self.hand_over.error()
+        ends = self._asked("hand over", lambda: self.reader.end_offsets(sorted(answer.left)))
+        for partition, end in ends.items():  # what lies there keeps others from being read, and is passed over
+            self.reader.seek(partition, end)
+
+    def _hand_over(self) -> None:
+        """Leave once every partition is where the other engine goes on. Raises PolicyError then."""
+        positions = {partition: state.next_offset for partition, state in self.decider.states.items()}
+        others = positions.keys() - self.hand_over.partitions
+        ends = self._asked("hand over", lambda: self.reader.end_offsets(sorted(others)))
+        if self.hand_over.is_over(positions, ends, time.monotonic()):
+            answer = Answer(left=frozenset(others))
+            self._store(answer)
+            durable = self._asked("publish", lambda: self.sink.publish(answer))
+            self._asked("commit", lambda: self.reader.commit(durable))
+            self.checkpointing.write_all(self.decider)
+            raise self.hand_over.error()
 
     def _polled(self) -> Polled:
         """The next records of partitions whose state is here; follows the group's assignment first."""
@@ -122,7 +145,9 @@ class Loop:
         newest = int(polled.received_at.max()) if len(polled) else 0
         self._asked("read policies", lambda: self.policies.look(newest))
         reached("after_policy_read")
-        settled = sorted(self.decider.states)  # what came before a partition moved is delivered again
+        settled = sorted(
+            self.decider.states.keys() - self.hand_over.partitions
+        )  # what came before a partition moved is delivered again
         for partition in changes.gained:
             self._asked("restore", lambda gained=partition: self._take_up(gained))  # type: ignore[misc]
         if changes.gained:
@@ -140,6 +165,7 @@ class Loop:
 
     def _let_go(self, partition: int) -> None:
         self.resting.lay_down(partition, self.status.restored.get(partition))
+        self.hand_over.partitions.discard(partition)
         self.sink.let_go(partition)
         self.status.lost(partition)
         log.info("partition_lost", partition=partition)
@@ -147,7 +173,9 @@ class Loop:
     def _take_up(self, partition: int) -> Restored:
         self.status.state = "restoring"
         try:
-            committed = self.sink.resumes_at(partition, self.reader.committed(partition))
+            committed = self._insist(
+                lambda: self.sink.resumes_at(partition, self.reader.committed(partition)), StoreError, "store", math.inf
+            )
             again = self.resting.take_up(partition, committed)
             restored = again or self.restorer.restore(partition, committed)
         except BaseException:

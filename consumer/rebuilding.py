@@ -22,10 +22,18 @@ class Missing:
     end: int
     """The first offset that is there again."""
     reason: str
+    until: int | None = None
+    """The partition's newest event time (W, microseconds) from which on no window reaches into them; None: not known."""
 
     def __str__(self) -> str:
         """One line for people."""
         return f"offsets {self.start} to {self.end} are missing: {self.reason}"
+
+
+def still_missing(missing: Missing | None, newest: int) -> Missing | None:
+    """What a memory lacks, once its newest event time (microseconds) is known; None where no window reaches there any more."""
+    is_past = missing is not None and missing.until is not None and newest >= missing.until
+    return None if is_past else missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

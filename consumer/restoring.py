@@ -4,8 +4,9 @@ The last minute before the committed offset is decided again (and stored nowhere
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -16,7 +17,7 @@ from consumer.checkpoints import CheckpointFolder
 from consumer.deciding import Decider
 from consumer.minutes import MINUTE, OpenMinute
 from consumer.partition_state import PartitionState
-from consumer.rebuilding import Missing, Rebuilder
+from consumer.rebuilding import Missing, Rebuilder, still_missing
 from fraud.batch import Polled
 from fraud.currencies import NO_CURRENCY
 from fraud.decision import micros
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 
 CHUNK = 20_000
 """Records decided between two signs of life."""
+NEAR = 100
+"""Offsets looked at together on the way back to a record."""
 LOOK_BACK = LATENESS + REACH + HOUR
 """Microseconds before the last payment: as far as the windows of a payment that comes as late as it may, and an hour."""
 
@@ -105,7 +108,7 @@ class Restorer:
             next_offset=committed,
             from_checkpoint=checkpoint.offset,
             replayed=replayed,
-            degraded=None,
+            degraded=still_missing(checkpoint.missing, self.decider.engine.windows(partition).newest),
             seconds=seconds,
         )
 
@@ -146,13 +149,18 @@ class Restorer:
                 self.decider.states[partition].received_at = clock
             reached("during_restore")
             self.alive()
-        return archived, missing
+        return archived, None if missing is None else replace(missing, until=self._whole_from(partition, first))
+
+    def _whole_from(self, partition: int, first: int) -> int | None:
+        """The newest event time from which on no window reaches to before the log's beginning."""
+        record = next(self.source.read(TRANSACTIONS, partition, first), None)
+        return None if record is None else record.received_at + LOOK_BACK
 
     def _last_event_time(self, partition: int, committed: int, first: int) -> int | None:
         """Event time of the last payment before the committed offset, microseconds."""
         end = committed
         while end > first:
-            start = max(first, end - 100)
+            start = max(first, end - NEAR)
             polled = polled_of(list(self.source.read(TRANSACTIONS, partition, start, end)))
             batch = decode(polled, Intake(topic=TRANSACTIONS, default_currency=NO_CURRENCY)).batch
             if len(batch):
@@ -160,12 +168,21 @@ class Restorer:
             end = start
         return None
 
+    def _last_record(self, partition: int, start: int, end: int) -> Record | None:
+        """The last record in a range of offsets, some of which hold none."""
+        while end > start:
+            begin = max(start, end - NEAR)
+            if last := deque(self.source.read(TRANSACTIONS, partition, begin, end), maxlen=1):
+                return last[0]
+            end = begin
+        return None
+
     def _replay(self, partition: int, start: int, end: int) -> tuple[int, float]:
         """Decide again what was decided before, storing nothing; returns how many records, and the seconds it took."""
         if start >= end:
             return 0, 0.0
         started = self.monotonic()
-        last = next(self.source.read(TRANSACTIONS, partition, end - 1, end), None)
+        last = self._last_record(partition, start, end)
         counted_from = (
             end if last is None else self.source.offset_at(TRANSACTIONS, partition, last.received_at // MINUTE * MINUTE)
         )

@@ -17,7 +17,10 @@ class Sink(Protocol):
     """What becomes of every poll, in two steps. Both may be repeated with the same answer."""
 
     def resumes_at(self, partition: int, committed: int | None) -> int | None:
-        """Where a partition that came goes on, given what the group committed; None: where its checkpoint stands."""
+        """Where a partition that came goes on, given what the group committed; None: where its checkpoint stands.
+
+        Raises StoreError where nobody can say it now: the loop pauses and asks again.
+        """
         ...
 
     def store(self, answer: Answer) -> None:

@@ -64,8 +64,10 @@ class ArchiveFiles:
             return OpenRange(partition=partition, schema=self.schema, next_offset=first)
         offset = last.end_offset if committed is None else committed
         before = last if last.end_offset <= offset else self.last(partition, before=offset)
+        if before is None:  # what was committed had no row: only its records say where it began
+            return OpenRange(partition=partition, schema=self.schema, next_offset=min(first, offset))
         # What the log no longer holds may have had rows: a group can be set on by hand.
-        follows = before.end_offset if before is not None and first <= before.end_offset else None
+        follows = before.end_offset if first <= before.end_offset else None
         return OpenRange(partition=partition, schema=self.schema, next_offset=offset, follows=follows)
 
     def last(self, partition: int, before: int | None = None) -> ArchiveFile | None:

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 OnAck = Callable[[int, int, int], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Sent:
     """One record on its way, in the order of sending."""
 
@@ -57,10 +57,13 @@ class KafkaPublisher:
     in halves where that fails again, until the records that are refused for their own sake are found; `flush` names the first.
     """
 
-    def __init__(self, connection: KafkaConnection, partitions: Callable[[str], int]) -> None:
+    def __init__(
+        self, connection: KafkaConnection, partitions: Callable[[str], int], client: Callable[..., Any] = KafkaProducer
+    ) -> None:
         """Connect; `partitions` looks up how many a topic has."""
         self._connection = connection
         self._count_partitions = partitions
+        self._client = client
         self._partitions_by_topic: dict[str, int] = {}
         self._partitioner = Partitioner()
         self._pending: deque[_Sent] = deque()
@@ -141,18 +144,22 @@ class KafkaPublisher:
                 raise LogAwayError(f"Kafka does not acknowledge what was sent to {sent.topic}")
 
     def _recover(self) -> None:
-        """Send everything again that is not acknowledged; what the log refuses for its own sake is put aside."""
+        """Send everything again that is not acknowledged; what the log refuses for its own sake is put aside.
+
+        Where that meets an outage, all of it stays pending: whoever flushes again goes on from here.
+        """
         first = self._pending[0]
         error = first.future.exception
         if isinstance(error, AuthorizationError):
             raise self._connection.error(f"sending to {first.topic}", error) from error
-        again, self._pending = self._unacknowledged(self._pending), deque()
+        again = self._unacknowledged(self._pending)
+        self._pending = deque(again)
         if isinstance(error, RetriableError):
             self._hand_over_all(again)
-            self._pending = deque(again)
         else:
             self._replace(again[0])
             self._send_in_halves(again)
+            self._pending.clear()
 
     def _send_in_halves(self, records: Sequence[_Sent]) -> None:
         """Send records in order to find which of them ruin the client; the others are acknowledged on return."""
@@ -160,6 +167,8 @@ class KafkaPublisher:
         failed = self._unacknowledged(records)
         if not failed:
             return
+        if isinstance(failed[0].future.exception, RetriableError):  # the brokers are away: no fault of the record
+            raise LogAwayError(f"Kafka does not acknowledge what was sent to {failed[0].topic}")
         self._replace(failed[0])
         if len(failed) == 1:
             self._refuse(failed[0])
@@ -178,12 +187,14 @@ class KafkaPublisher:
 
     def _replace(self, failed: _Sent) -> None:
         log.warning("publisher_replaced", topic=failed.topic, error=type(failed.future.exception).__name__)
+        fresh = self._connected()  # first: where it fails, the next try finds everything as it was
         self._let_go()
-        self._producer = self._connected()
+        self._producer = fresh
 
     def _refuse(self, sent: _Sent) -> None:
         size = len(sent.key or b"") + len(sent.value or b"")
         reason = type(sent.future.exception).__name__
+        self._pending.remove(sent)
         self._refused.append(
             PoisonedError(
                 f"Kafka refused a record of {size} bytes for {sent.topic}: {reason}; everything else was sent"
@@ -192,7 +203,7 @@ class KafkaPublisher:
 
     def _connected(self) -> Any:
         with self._connection.translated("connecting"):
-            return KafkaProducer(**self._connection.options(), **OPTIONS)
+            return self._client(**self._connection.options(), **OPTIONS)
 
     def _let_go(self) -> None:
         try:

@@ -21,6 +21,7 @@ from tests.builders import transaction
 from tests.consumer.half_hours import EVERYTHING, half_hour
 from tests.consumer.roads import Road
 from tests.consumer.test_loop import publish_for_another_engine
+from tests.consumer.test_outages import NoWaiting
 
 
 @pytest.fixture
@@ -150,6 +151,54 @@ def test_a_file_ends_where_another_engine_goes_on(tmp_path: Path) -> None:
     [file] = Archive(road.archive_folder("engine")).files(0)
     assert committed == stood == file.end_offset
     assert before < stood < 20
+
+
+def test_a_crash_after_a_beginning_without_rows_changes_no_byte(tmp_path: Path, armed: None) -> None:
+    """A range of dead letters alone is committed and has no file that says where it began."""
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    sent = road.send([b"broken"] * 5, seconds=100)
+    sent += road.send(
+        [transaction(transaction_id=f"t-{number}", after=number * 100) for number in range(9)], seconds=100
+    )
+    road.archive("whole", records=sent, at_once=1)
+    failpoints.arm("after_archive_file=raise@1")
+    dying = road.archiver("died", records=sent, at_once=1)
+    with pytest.raises(FailpointError):
+        dying.run()
+    dying.close()
+
+    ran(until_the_end(road.archiver("died", records=0)))
+
+    assert files(road, "died") == files(road, "whole")
+    assert Archive(road.archive_folder("whole")).files(0)[0].follows == 0
+
+
+class AwayFolder:
+    """An archive's folder that does not answer when a partition comes, three times."""
+
+    def __init__(self, files: Any) -> None:
+        self._files, self._left = files, 3
+
+    def begin(self, *given: Any) -> Any:
+        self._left -= 1
+        if self._left >= 0:
+            raise StoreError("away")
+        return self._files.begin(*given)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)
+
+
+def test_a_folder_that_is_away_when_a_partition_comes_is_waited_for(road: Road, whole: dict[str, str]) -> None:
+    loop = road.archiver("away", records=EVERYTHING)
+    sink: Any = loop.sink
+    sink.files = AwayFolder(sink.files)
+    loop.stopping = NoWaiting()
+
+    ran(loop)
+
+    assert files(road, "away") == whole
 
 
 @pytest.mark.parametrize("point", ["inside_archive_file", "after_archive_file"])
@@ -299,7 +348,7 @@ def ran(loop: Loop) -> Loop:
 
 def until_the_end(loop: Loop, or_after: int = 1_000_000) -> Loop:
     """Leaves once it stands at the end of the log, or has read so many records."""
-    ends = loop.reader.end_offsets(range(2))
+    ends = loop.reader.end_offsets(range(loop.checkpointing.partitions))
 
     def is_done(status: Status) -> bool:
         stands = {partition: state.next_offset for partition, state in loop.decider.states.items()}

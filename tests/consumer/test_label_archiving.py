@@ -1,7 +1,7 @@
 """Topic `labels` becomes Parquet that `storage.labels` reads, by the same rule as decisions: same log, same bytes."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from fraud.errors import FailpointError, StoreError
 from fraud.schema import Label, LabelSource, LabelValue
 from storage import failpoints, labels, past
 from storage.archive import Archive
-from storage.logs.log import LABELS, Record
+from storage.logs.log import LABELS, Assignment, Record
 from tests.builders import NOON
 from tests.consumer.roads import Road
+from tests.consumer.test_outages import Away
 
 CARD = "4111111111111111"
 
@@ -192,6 +193,68 @@ def test_a_folder_that_takes_nothing_is_tried_again(road: Road, whole: dict[str,
     assert files(road, "full") == whole
 
 
+def of_reader(chore: LabelChore) -> None:
+    chore.reader = Away(chore.reader, {"committed": 3, "commit": 3})
+
+
+def of_acknowledgements(chore: LabelChore) -> None:
+    chore.publisher = Away(chore.publisher, {"flush": 3}, after=True)
+
+
+def of_policies(chore: LabelChore) -> None:
+    chore.policies.source = Away(chore.policies.source, {"bounds": 3})
+
+
+def of_bounds(chore: LabelChore) -> None:
+    chore.source = Away(chore.source, {"bounds": 3})
+
+
+def of_the_folder(chore: LabelChore) -> None:
+    files: Any = Away(chore.files, {"begin": 3}, error=StoreError)
+    chore.files = files
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        pytest.param(of_reader, id="at a commit, and when a partition comes"),
+        pytest.param(of_acknowledgements, id="at an acknowledgement that is lost"),
+        pytest.param(of_policies, id="at a look at the policies, with labels in hand"),
+        pytest.param(of_bounds, id="at a question for bounds"),
+        pytest.param(of_the_folder, id="of the folder, when a partition comes"),
+    ],
+)
+def test_an_outage_costs_no_label_wherever_it_begins(
+    road: Road, whole: dict[str, str], breaks: Callable[[LabelChore], None]
+) -> None:
+    loop = road.archiver("away", records=0)
+    chore = chore_of(loop)
+    clock = iter(range(0, 10_000, 10))
+    chore.monotonic = lambda: float(next(clock))
+    chore.reader = _Sparing(chore.reader, 9)
+    breaks(chore)
+
+    for _ in range(60):
+        chore.due(loop.status)
+    loop.close()
+
+    assert files(road, "away") == whole
+
+
+def test_labels_that_came_before_their_partition_moved_are_read_again(road: Road, whole: dict[str, str]) -> None:
+    loop = road.archiver("moved", records=0)
+    chore = chore_of(loop)
+    clock = iter(range(0, 10_000, 10))
+    chore.monotonic = lambda: float(next(clock))
+    chore.reader = _Moved(_Sparing(chore.reader, 9), at=4)
+
+    for _ in range(40):
+        chore.due(loop.status)
+    loop.close()
+
+    assert files(road, "moved") == whole
+
+
 @pytest.fixture
 def armed() -> Iterator[None]:
     yield
@@ -206,6 +269,20 @@ class _Sparing:
 
     def poll(self, timeout_ms: int, max_records: int) -> Any:
         return self._reader.poll(timeout_ms, min(max_records, self._at_once))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+
+class _Moved:
+    """A reader whose partitions go and come back in the middle of some poll, after its records were taken."""
+
+    def __init__(self, reader: Any, at: int) -> None:
+        self._reader, self._left = reader, at
+
+    def assignment(self) -> Assignment:
+        self._left -= 1
+        return Assignment(gained=(0, 1), lost=(0, 1)) if self._left == 0 else self._reader.assignment()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reader, name)

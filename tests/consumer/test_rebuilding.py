@@ -1,11 +1,13 @@
 """Where the log no longer reaches back, memory comes from the archive; what is in neither is said, as a range of offsets."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consumer.loop import Loop
+from consumer.rebuilding import Missing, still_missing
 from storage.archive import Archive
 from storage.logs.log import TRANSACTIONS
 from tests.builders import transaction
@@ -70,6 +72,26 @@ def test_memory_from_archive_and_log_together_does_so_too(road: Road, uninterrup
 
     assert road.flags() == uninterrupted
     assert all(restored.from_archive > 5 and restored.replayed > 5 for restored in loop.status.restored.values())
+
+
+def test_what_is_missing_is_said_after_a_restart_as_well(road: Road) -> None:
+    archive = Archive(road.settings.data_dir)
+    (Path(archive.folder.path) / archive.files(0)[1].path).unlink()
+    missing = went_on(road).status.restored[0].degraded
+
+    again = road.consume(records=0)
+
+    assert again.status.restored[0].from_checkpoint is not None
+    assert again.status.restored[0].degraded == missing is not None
+    assert again.status.restored[1].degraded is None
+
+
+@pytest.mark.parametrize(("newest", "is_missing"), [(99, True), (100, False), (101, False)])
+def test_what_no_window_reaches_any_more_is_not_missing(newest: int, is_missing: bool) -> None:
+    missing = Missing(start=3, end=8, reason="gone", until=100)
+
+    assert still_missing(missing, newest) == (missing if is_missing else None)
+    assert still_missing(replace(missing, until=None), newest) is not None
 
 
 def test_a_gap_is_said_as_a_range_of_offsets(road: Road) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from consumer.asked_ranges import Asked
@@ -21,7 +22,7 @@ from fraud.errors import ModelError, PolicyError, UsageError
 from fraud.policy import Policy, encode
 from fraud.rule_file import rule_set_of
 from fraud.schema import Transaction
-from storage.logs.log import POLICIES, TRANSACTIONS
+from storage.logs.log import POLICIES, TRANSACTIONS, Record
 from tests.builders import NOON, transaction
 from tests.consumer.roads import STRICTER, Road
 from tests.consumer.test_restoring import committed_at, expire
@@ -195,6 +196,11 @@ def test_a_flag_whose_place_was_altered_is_different(road: Road) -> None:
             "UPDATE minutes SET document = json_set(document, '$.flagged', 99) WHERE rowid = {}",
             (0, 0, 1),
             id="altered",
+        ),
+        pytest.param(
+            "UPDATE minutes SET up_to_offset = 9999, document = json_set(document, '$.up_to_offset', 9999) WHERE rowid = {}",
+            (0, 0, 1),
+            id="said to reach further than the range",
         ),
         pytest.param(
             "UPDATE minutes SET minute = minute + 30000 WHERE rowid = {}", (1, 1, 0), id="of a minute that never was"
@@ -443,3 +449,21 @@ def test_a_store_that_does_not_answer_is_not_called_equal(road: Road) -> None:
 def change_table(road: Road, statement: str) -> None:
     with closing(sqlite3.connect(Path(road.settings.data_dir) / "flags.db")) as connection, connection:
         connection.execute(statement)
+
+
+def test_a_range_that_begins_behind_a_gap_of_the_log_has_its_whole_first_minute(tmp_path: Path) -> None:
+    """Compaction and the markers of transactions leave offsets without a record."""
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    start = road.clock // 60_000_000 * 60_000_000 + 60_000_000
+    records = [
+        Record(0, 10 * number, start + number * 20_000_000, b"u", msgspec.json.encode(payment))
+        for number, payment in enumerate(payments(30))
+    ]
+    road.log.import_records(TRANSACTIONS, records)
+    road.consume(records=len(records))
+
+    found = verified(road, Asked(from_offset=records[16].offset))
+
+    assert found.verdict == "equal"
+    assert counts(found)["minute counters"] == (5, 0, 0, 0)
