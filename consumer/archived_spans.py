@@ -41,6 +41,18 @@ def spans(archive: Archive, wanted: Range, archived_to: int) -> list[Span]:
     return [*found, Span(start=position, end=end)] if position < end else found
 
 
+def held_twice(archive: Archive, wanted: Range) -> Iterator[str]:
+    """A line for each file that begins within another one: whoever reads the archive meets those payments twice."""
+    end, path = 0, ""
+    for span in _files(archive, wanted.partition, wanted.end):
+        if span.file is None:
+            continue
+        if span.start < end and span.end > wanted.start and span.start < wanted.end:
+            yield f"{span.file.path}: offsets from {span.start:,} on are held by {path} as well"
+        if span.end > end:
+            end, path = span.end, span.file.path
+
+
 def _files(archive: Archive, partition: int, archived_to: int) -> Iterator[Span]:
     names = archive.names(partition)
     for place, name in enumerate(names, start=1):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from consumer.archived_spans import Span, spans
+from consumer.archived_spans import Span, held_twice, spans
 from consumer.archiving import with_a_row
 from consumer.asked_ranges import Asked, Gap, Range
 from consumer.comparing import Comparison
@@ -32,16 +32,22 @@ class ArchiveCheck:
     _pending: int = 0
     """Offsets that are not yet archived."""
     _partition: int = 0
+    _end: int = 0
+    """Of its range: the last offsets may hold no record."""
     _spans: list[Span] = field(default_factory=list)
     _gaps: list[tuple[int, int]] = field(default_factory=list)
     _rows: HeldRows = field(default_factory=HeldRows)
 
     def begin(self, wanted: Range) -> None:
         """The next partition."""
+        self._compare(self._end)
+        self._end = wanted.end
         self._partition, self._rows, self._gaps, self._spans = wanted.partition, HeldRows(), [], []
         try:
             end = self._archived_to(wanted)
             self._spans = spans(self.archive, wanted, end)
+            for twice in held_twice(self.archive, wanted):
+                self.comparison.count("extra", twice)
         except ArchiveError as error:
             self._unread.append(str(error))
         else:
@@ -62,6 +68,7 @@ class ArchiveCheck:
 
     def finish(self, found: Verification, _asked: Asked) -> None:
         """Say what is not verifiable, and what is not there yet."""
+        self._compare(self._end)
         found.unread += self._unread
         for gap in self._unverifiable:
             found.add_gap(gap)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 
@@ -13,7 +14,7 @@ from consumer.verification import Verification
 from consumer.verifying import Verifier
 from storage.archive import Archive, ArchiveFile
 from storage.decisions import decision_files
-from storage.logs.log import TRANSACTIONS
+from storage.logs.log import TRANSACTIONS, Record
 from storage.ranges import Range
 from tests.consumer.half_hours import EVERYTHING as RECORDS
 from tests.consumer.half_hours import half_hour, payments
@@ -179,6 +180,38 @@ def test_rows_that_were_altered_are_told_apart(
     [example] = [line for lines in found.comparisons[-1].examples.values() for line in lines]
     assert said in example
     assert file.path in example
+
+
+def test_a_file_that_lies_in_two_folders_is_extra(road: Road) -> None:
+    path = path_of(road, a_file(road))
+    other = path.parents[1] / "date=2020-01-01" / path.name
+    other.parent.mkdir()
+    other.write_bytes(path.read_bytes())
+
+    found = verified(road)
+
+    assert counts(found) == (all_rows(road) - a_file(road).rows, 0, 1, 0)
+    assert "date=2020-01-01" in str(found.comparisons[-1].examples["extra"])
+
+
+def test_a_range_that_ends_at_an_offset_without_a_record_is_compared_to_its_end(tmp_path: Path) -> None:
+    """Compaction and the markers of transactions leave offsets without a record."""
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    records = [
+        Record(0, 10 * number, road.clock + number * 20_000_000, b"u", msgspec.json.encode(payment))
+        for number, payment in enumerate(payments(30))
+    ]
+    road.log.import_records(TRANSACTIONS, records)
+    road.consume(records=30)
+    road.archive(GROUP, records=30)
+
+    found = verified(road, Asked(to_offset=75))
+
+    archive = archive_of(road)
+    rows = [offset for file in archive.files(0) for offset in archive.table(file)["offset"].to_pylist() if offset < 75]
+    assert counts(found) == (len(rows), 0, 0, 0)
+    assert len(rows) > 5
 
 
 def test_a_row_for_a_dead_letter_is_extra(road: Road) -> None:
