@@ -27,8 +27,9 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier start made.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --headless: one JSON object.")] = False,
 ) -> None:
-    """Simulate cardholders, keep weeks of history, train a model on it, then judge live payments and show them.
+    """Run all of it here: history, model, live payments, dashboard.
 
+    It simulates cardholders, keeps weeks of history, trains a model on it, then judges live payments and shows them.
     Log and store are embedded files under FRAUD_DATA_DIR. Ctrl-C ends it; the next start goes on where it ended.
 
     Example: fraud demo
