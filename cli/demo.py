@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import demo_live, demo_run
+from cli.connect import speak
 from cli.settings import Settings
 from fraud.errors import UsageError
 
@@ -36,10 +37,12 @@ def demo(
 
     Example: fraud demo --headless --events 200000 --seed 7 --json
     """
+    settings = Settings()
+    speak(settings)
     if not headless:
         if as_json:
             raise UsageError("--json belongs to --headless: the dashboard shows the rest")
-        demo_live.run(Settings(), users=users, seed=seed, port=port, tps=tps, fresh=fresh)
+        demo_live.run(settings, users=users, seed=seed, port=port, tps=tps, fresh=fresh)
         return
     with tempfile.TemporaryDirectory(prefix="fraud-demo-") as folder:
         figures = demo_run.run(Path(folder), users=users, seed=seed, events=events, quiet=as_json)

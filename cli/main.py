@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+import structlog
 import typer
 from pydantic import ValidationError
 from typer.exceptions import TyperException
@@ -46,6 +47,9 @@ def main() -> None:
     """Run one command. Every failure is one line on standard error; `--debug` (or FRAUD_DEBUG=1) adds the traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1 or os.environ.get("FRAUD_DEBUG") == "1"
+    structlog.configure(
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr)
+    )  # standard output is a command's answer
     try:
         code = application(arguments)(arguments, prog_name="fraud", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
