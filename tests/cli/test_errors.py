@@ -130,14 +130,3 @@ def test_a_traceback_is_shown_to_those_who_ask(fraud, monkeypatch):
     monkeypatch.setenv("FRAUD_LOG", "rabbit://somewhere")
 
     assert "Traceback" in fraud("init", "--debug").err
-
-
-@pytest.mark.parametrize(
-    "command",
-    ["init", "consume", "produce", "dashboard", "history", "train", "doctor", "demo", "export", "replay"],
-)
-def test_every_command_explains_itself_with_an_example(fraud, command):
-    outcome = fraud(command, "--help")
-
-    assert outcome.code == 0
-    assert f"fraud {command}" in outcome.out.split("\n", 2)[2]
