@@ -25,8 +25,9 @@ from storage.logs.log import LABELS, TRANSACTIONS, Log
 def archive(
     wait: Annotated[float, typer.Option(help="Seconds to wait for log and store to come up.", min=0)] = 60.0,
 ) -> None:
-    """Read payments and labels from the log, decide again what the consumer decides, keep all of it as Parquet.
+    """Keep every decision and label of the log as Parquet.
 
+    It reads payments and labels itself and decides again what the consumer decides.
     Files lie under FRAUD_DATA_DIR, in decisions/ and labels/. The consumer group is FRAUD_GROUP with `-archive` behind it.
     SIGTERM or Ctrl-C leaves cleanly; what is not in a whole file by then is read again at the next start.
 

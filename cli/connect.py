@@ -65,7 +65,11 @@ def speak(settings: Settings) -> None:
     """Structured logs to standard error: for people on a console, as JSON elsewhere."""
     if settings.log_format not in {"console", "json"}:
         raise UsageError(f"FRAUD_LOG_FORMAT is {settings.log_format!r}: expected console or json")
-    renderer = structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

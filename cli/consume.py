@@ -23,7 +23,9 @@ def consume(
     watch: Annotated[bool, typer.Option(help="Publish the rules file when it changes.")] = True,
     wait: Annotated[float, typer.Option(help="Seconds to wait for log and store to come up.", min=0)] = 60.0,
 ) -> None:
-    """Read payments from the log, decide them, store flags with their reasons. SIGTERM or Ctrl-C leaves cleanly.
+    """Read payments, decide them, store flags with their reasons.
+
+    SIGTERM or Ctrl-C leaves cleanly.
 
     Example: FRAUD_METRICS_PORT=9100 fraud consume
     """

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import demo_live, demo_run
+from cli.connect import speak
 from cli.settings import Settings
 from fraud.errors import UsageError
 
@@ -27,18 +28,21 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what an earlier start made.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --headless: one JSON object.")] = False,
 ) -> None:
-    """Simulate cardholders, keep weeks of history, train a model on it, then judge live payments and show them.
+    """Run all of it here: history, model, live payments, dashboard.
 
+    It simulates cardholders, keeps weeks of history, trains a model on it, then judges live payments and shows them.
     Log and store are embedded files under FRAUD_DATA_DIR. Ctrl-C ends it; the next start goes on where it ended.
 
     Example: fraud demo
 
     Example: fraud demo --headless --events 200000 --seed 7 --json
     """
+    settings = Settings()
+    speak(settings)
     if not headless:
         if as_json:
             raise UsageError("--json belongs to --headless: the dashboard shows the rest")
-        demo_live.run(Settings(), users=users, seed=seed, port=port, tps=tps, fresh=fresh)
+        demo_live.run(settings, users=users, seed=seed, port=port, tps=tps, fresh=fresh)
         return
     with tempfile.TemporaryDirectory(prefix="fraud-demo-") as folder:
         figures = demo_run.run(Path(folder), users=users, seed=seed, events=events, quiet=as_json)

@@ -51,7 +51,9 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list of findings instead of lines.")] = False,
 ) -> None:
-    """Look at log, clocks, policy, store and data folder; say what is wrong and what to do.
+    """Look at every part; say what is wrong and what to do.
+
+    Parts are log, clocks, policy, store and data folder.
 
     Exits with 1 when something is wrong.
 

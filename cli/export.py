@@ -48,7 +48,9 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE, and what was edited in it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Counts as one JSON object instead of lines.")] = False,
 ) -> None:
-    """Write the dead letters of the log to a file, each once, for `fraud replay --dlq FILE` to send again once mended.
+    """Write the dead letters of the log to a file, to be mended.
+
+    Each is written once; `fraud replay --dlq FILE` sends them again.
 
     Edit `payload`: it is the record as text (`payload_base64` where it is no text), and may become a JSON object instead.
     Card data stays masked; such a letter cannot be replayed. FILE appears only once it is whole.

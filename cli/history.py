@@ -26,7 +26,9 @@ def history(
     seed: Annotated[int, typer.Option(help="The same seed and users give the same bytes, month by month.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a line.")] = False,
 ) -> None:
-    """Write simulated history: payments under historical/, what was reported of them, and when, under labels/.
+    """Write simulated history, and what was reported of it.
+
+    Payments lie under historical/; what was reported of them, and when, under labels/.
 
     A month depends on the seed and the users alone: with --users, one month written again is the same, byte for byte.
 

@@ -16,7 +16,9 @@ from storage.policies import publish
 def init(
     wait: Annotated[float, typer.Option(help="Seconds to wait for log and store to come up.", min=0)] = 0.0,
 ) -> None:
-    """Create topics, prepare the store, publish the first policy from the rules file. What exists is left as it is.
+    """Create topics, prepare the store, publish the first policy.
+
+    The policy has the rules of FRAUD_RULES_FILE and no model. What exists is left as it is.
 
     Example: fraud init --wait 120
     """

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+import structlog
 import typer
 from pydantic import ValidationError
+from typer.exceptions import TyperException
 
 from fraud.errors import FraudError, MappingError, RuleFileError, UsageError
 
@@ -27,21 +29,33 @@ COMMANDS: Final = {
 }
 """Each is a function of its own name in its module."""
 GROUPS: Final = {
-    "rules": ("cli.rules", "Check, publish and describe rules files."),
-    "policy": ("cli.policy", "What decides: rules, thresholds and model in force."),
-    "model": ("cli.model", "Put a trained model in force, or take it back."),
+    "rules": ("cli.rules", "Check, publish and describe rules files.\n\nExample: fraud rules check"),
+    "policy": ("cli.policy", "What decides: rules, thresholds and model in force.\n\nExample: fraud policy show"),
+    "model": ("cli.model", "Put a trained model in force, or take it back.\n\nExample: fraud model rollback"),
 }
 """Each is a `typer.Typer` called `app` in its module."""
 
-HELP = "Fraud detection for card payments: stream, judge, explain, triage."
+HELP = """Fraud detection for card payments: judge them as they arrive, explain what stands out, verify what was kept.
+
+Every failure is one line; --debug adds its traceback.
+
+Example: fraud demo
+"""
 
 
 def main() -> None:
     """Run one command. Every failure is one line on standard error; `--debug` (or FRAUD_DEBUG=1) adds the traceback."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1 or os.environ.get("FRAUD_DEBUG") == "1"
+    structlog.configure(
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr)
+    )  # standard output is a command's answer
     try:
-        application(arguments)(arguments, prog_name="fraud")
+        code = application(arguments)(arguments, prog_name="fraud", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except TyperException as error:
+        typer.echo(misused(error), err=True)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -71,11 +85,21 @@ def application(arguments: Sequence[str]) -> typer.Typer:
     return app
 
 
+def misused(error: TyperException) -> str:
+    """What is wrong with the command line, in one line; where no command was named, the help."""
+    text = error.format_message().replace("Value error, ", "")
+    if "\n" in text:
+        return text
+    context = getattr(error, "ctx", None)
+    path = "fraud" if context is None else context.command_path
+    return f"fraud: {text.rstrip('.')}; see `{path} --help`"
+
+
 def said(error: Exception) -> str:
     """What a person reads: one line, or one for each mistake of a file they wrote."""
     if isinstance(error, ValidationError):
         problems = [f"FRAUD_{'__'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
-        return "\n".join(f"fraud: {problem}" for problem in problems)
+        return "\n".join(f"fraud: {problem.replace('Value error, ', '')}" for problem in problems)
     if isinstance(error, RuleFileError | MappingError):
         return str(error)
     if isinstance(error, FraudError):

@@ -1,6 +1,7 @@
 """`fraud model`: put a trained model in force, or take it back."""
 
 import json
+import re
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from cli.connect import open_log
 from cli.published import facts, said
 from cli.settings import Settings
+from fraud.errors import UsageError
 from models import promotion
 from storage.policies import Published
 
@@ -26,14 +28,16 @@ def promote(
     model_id: Annotated[str, typer.Argument(help="The id that `fraud train` printed: 64 hexadecimal digits.")],
     as_json: AsJson = False,
 ) -> None:
-    """Publish a policy that names a stored model; everything else of the policy stays.
+    """Publish a policy that names a stored model.
+
+    Everything else of the policy stays.
 
     Example: fraud model promote 3f0c…e1
     """
     settings = Settings()
     log = open_log(settings)
     try:
-        published = promotion.promote(log, settings.data_dir, model_id)
+        published = promotion.promote(log, settings.data_dir, _whole(model_id))
     finally:
         log.close()
     typer.echo(report(published, as_json=as_json))
@@ -41,7 +45,9 @@ def promote(
 
 @app.command()
 def rollback(as_json: AsJson = False) -> None:
-    """Publish a policy with the model that was in force before the present one; before the first one, rules alone.
+    """Publish a policy with the model before the present one.
+
+    Before the first one there are rules alone.
 
     Example: fraud model rollback
     """
@@ -63,3 +69,10 @@ def report(published: Published, *, as_json: bool) -> str:
     if policy.model and policy.bands.lowest is None:
         lines.append("no score flags yet: the rules file in force has no `score:` bands")
     return "\n".join(lines)
+
+
+def _whole(model_id: str) -> str:
+    """The id as it is. Raises UsageError for what can be none, such as the few digits that a page shows."""
+    if not re.fullmatch(r"[0-9a-f]{64}", model_id):
+        raise UsageError(f"{model_id!r} is no model id: `fraud train` prints it, 64 hexadecimal digits")
+    return model_id

@@ -25,7 +25,7 @@ def policy() -> None:
 
 @app.command()
 def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False) -> None:
-    """Show the policy in force, the one about to be, and records that are void.
+    """Show the policy in force and the next, and void records.
 
     Example: fraud policy show --json
     """
@@ -45,7 +45,9 @@ def hand_over_policy(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")] = False,
 ) -> None:
-    """Publish the last policy again for the engine of this release. Consumers of the other release leave when it takes effect.
+    """Publish the last policy for the engine of this release.
+
+    Consumers of the other release leave when it takes effect.
 
     Example: fraud policy hand-over --from-engine 1
     """

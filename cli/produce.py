@@ -74,8 +74,9 @@ def produce(
     days: Annotated[float | None, typer.Option(min=0.001, help="Only the first days of FILE.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
-    """Send payments at a rate, keyed by user, and reports about them when they become known.
+    """Send simulated payments at a rate, or those of a file.
 
+    They are keyed by user; reports about them follow when they become known.
     The log and the store are those of FRAUD_LOG and FRAUD_STORE. Ctrl-C sends what is on its way and reports.
 
     Example: fraud produce --tps 1000 --duration 60s --measure

@@ -45,15 +45,15 @@ def replay(
     archive: Annotated[bool, typer.Option(help=_WITH_VERIFY + "look at the archive of decisions.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
-    """Send dead letters again (--dlq), or decide a range of the log again and compare (--verify).
+    """Send dead letters again, or verify what is stored.
 
     --dlq takes the lines of FILE, or without FILE all of the log that decode under the latest policy. Not sent, and counted: what
     still does not decode, what was masked or truncated, and unchanged `id_conflict` and `unencodable` letters, which would come to
     nothing. Sending a letter twice is safe: the second counts as a duplicate. Exits with 0 when all were sent, with 1 when some
     could not be.
 
-    --verify takes everything that the group has committed, or a part of it. Exits with 0 when all is equal, with 1 when anything
-    is missing, extra or different, with 2 when nothing is, but something cannot be verified.
+    --verify decides a range of the log again and compares: everything that the group has committed, or a part of it. Exits with 0
+    when all is equal, with 1 when anything is missing, extra or different, with 2 when nothing is, but something cannot be verified.
 
     Example: fraud replay --dlq F.jsonl
 

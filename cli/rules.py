@@ -28,7 +28,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead 
 
 @app.command()
 def check(file: File = None, as_json: AsJson = False) -> None:
-    """Say each rule in words, or each mistake with its line; exits with 2 when there is one.
+    """Say each rule in words, or each mistake with its line.
+
+    Exits with 2 when there is a mistake.
 
     Example: fraud rules check config/rules.yaml
     """
@@ -45,7 +47,9 @@ def check(file: File = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def apply(file: File = None, as_json: AsJson = False) -> None:
-    """Publish the file as the next policy: it rules every payment received from its delay on.
+    """Publish the file as the next policy.
+
+    It rules every payment received 10 seconds later and after.
 
     Example: fraud rules apply config/rules.yaml
     """
@@ -66,7 +70,7 @@ def apply(file: File = None, as_json: AsJson = False) -> None:
 
 @app.command("schema")
 def print_schema() -> None:
-    """Print the JSON Schema of the rules file, for completion and checks in editors.
+    """Print the JSON Schema of the rules file, for editors.
 
     Example: fraud rules schema > docs/rules.schema.json
     """

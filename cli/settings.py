@@ -4,9 +4,10 @@ Only modules of `cli` read these. A new setting is one field here and one line i
 """
 
 import os
+import re
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 from fraud.errors import UsageError
@@ -58,6 +59,15 @@ class Settings(BaseSettings):
         None,
         description="folder of secret files, one setting each, named like fraud_store; read where nothing else says",
     )
+
+    @field_validator("group")
+    @classmethod
+    def _names_a_folder(cls, group: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", group):
+            raise ValueError(
+                f"{group!r} names no folder of checkpoints: use letters, digits, dots, dashes and underscores"
+            )
+        return group
 
     @classmethod
     def settings_customise_sources(

@@ -45,7 +45,9 @@ def train(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The model card as JSON instead of lines.")] = False,
 ) -> None:
-    """Train a model on Parquet history: trees on the oldest payments, calibration on later ones, figures on the last.
+    """Train a model on Parquet history, and say how good it is.
+
+    Trees see the oldest payments, calibration later ones; figures come from the last.
 
     Example: fraud train --as-of 2025-12-31 --maturity 60d --promote
     """

@@ -52,7 +52,8 @@ class Verification:
     def lines(self) -> Iterator[str]:
         """For people: what was decided again, what was found, the verdict last."""
         offsets = sum(map(len, self.ranges))
-        yield f"{offsets:,} offsets of {len(self.ranges)} partitions, decided by group `{self.group}`, looked at again"
+        partitions = "1 partition" if len(self.ranges) == 1 else f"{len(self.ranges)} partitions"
+        yield f"{offsets:,} offsets of {partitions}, decided by group `{self.group}`, looked at again"
         for comparison in self.comparisons:
             yield from comparison.lines()
         yield from self.pending

@@ -45,7 +45,7 @@ class Binding:
 def bind(file: ForeignFile, mapping: MappingFile, key: bytes | None) -> Binding:
     """Check a mapping against a file. Raises MappingError with a line for each column that is not there."""
     if mapping.mapping.tokenise and not key:
-        raise mapping.error(("tokenise",), "needs a secret key, and none was given")
+        raise mapping.error(("tokenise",), "needs a secret key: set FRAUD_TOKEN_KEY")
     lines = [
         str(mapping.error(where, f"{file.path} has no column {name}{nearest(name, file.columns)}"))
         for where, name in _asked(mapping)

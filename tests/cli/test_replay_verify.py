@@ -95,7 +95,7 @@ def test_a_part_may_be_asked_for(fraud, road):
 
     assert (outcome.code, offsets.code) == (0, 0)
     assert outcome.out.startswith("12 offsets of 2 partitions")
-    assert offsets.out.startswith("4 offsets of 1 partitions")
+    assert offsets.out.startswith("4 offsets of 1 partition,")
 
 
 def test_a_log_of_nothing_decided_exits_with_2(fraud, home):

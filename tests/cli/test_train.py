@@ -66,7 +66,7 @@ def test_without_as_of_the_last_payment_is_today(fraud, history):
         pytest.param(["train", "--as-of", "2026-01-05"], 2, "no mature payment as of 2026-01-05", id="too early"),
         pytest.param(["train", "--maturity", "70d", "--as-of", "2026-03-17"], 2, "too little", id="too few frauds"),
         pytest.param(["train", "--data-dir", "/nowhere"], 2, "no history under /nowhere", id="no history"),
-        pytest.param(["model", "promote", "newest"], 1, "'newest' is no model id", id="no model id"),
+        pytest.param(["model", "promote", "newest"], 2, "'newest' is no model id", id="no model id"),
         pytest.param(["model", "promote", "0" * 64], 1, "is not under", id="no such model"),
     ],
 )

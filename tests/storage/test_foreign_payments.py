@@ -191,7 +191,7 @@ def test_a_mapping_that_fits_no_row_is_refused(opened, columns, said):
         ),
         pytest.param(
             MINIMAL + "tokenise: [user_id]\n",
-            "mapping.yaml:2: tokenise: needs a secret key, and none was given",
+            "mapping.yaml:2: tokenise: needs a secret key: set FRAUD_TOKEN_KEY",
             id="a key",
         ),
     ],
