@@ -47,11 +47,11 @@ def test_a_secret_file_gives_a_setting(tmp_path, monkeypatch):
 
 
 def test_the_environment_wins_over_a_secret_file(tmp_path, monkeypatch):
-    (tmp_path / "fraud_group").write_text("from a file")
+    (tmp_path / "fraud_group").write_text("from-a-file")
     monkeypatch.setenv("FRAUD_SECRETS_DIR", str(tmp_path))
-    monkeypatch.setenv("FRAUD_GROUP", "from the environment")
+    monkeypatch.setenv("FRAUD_GROUP", "from-the-environment")
 
-    assert Settings(_env_file=None).group == "from the environment"
+    assert Settings(_env_file=None).group == "from-the-environment"
 
 
 def test_a_missing_folder_of_secrets_is_refused(tmp_path, monkeypatch):
