@@ -68,7 +68,7 @@ class CheckpointFolder:
             self._sweep()
             checkpoint_file.write(checkpoint, target)
             mine = [named for named in self._files(checkpoint.log_id, checkpoint.partition) if named.schema <= SCHEMA]
-            for old in _beyond(mine, checkpoint.offset if committed is None else committed):
+            for old in _beyond(mine, checkpoint.offset, checkpoint.offset if committed is None else committed):
                 old.path.unlink(missing_ok=True)
         except OSError as error:
             raise StateError(
@@ -129,11 +129,15 @@ class CheckpointFolder:
                     path.unlink()
 
 
-def _beyond(files: Iterable[_Named], committed: int) -> list[_Named]:
-    """Those that nobody needs any more."""
+def _beyond(files: Iterable[_Named], written: int, committed: int) -> list[_Named]:
+    """Those that nobody needs any more, as far as the writer of one can tell: others may be ahead of it."""
     newest_first = sorted(files, reverse=True)
     needed = next((named for named in newest_first if named.offset <= committed), None)
-    return [named for named in newest_first[KEPT:] if named is not needed]
+    beyond = [named for named in newest_first[KEPT:] if named is not needed]
+    if any(named.offset == written for named in newest_first[:KEPT]):
+        return beyond
+    least = 0 if needed is None else needed.offset
+    return [named for named in beyond if named.offset == written or named.offset < least]
 
 
 def _unusable(path: Path, error: OSError) -> StateError:

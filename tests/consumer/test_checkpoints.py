@@ -242,6 +242,17 @@ def test_one_that_a_restart_could_use_stays_however_many_are_ahead_of_what_is_co
     assert offsets == [4, 7, 8, 9]
 
 
+@pytest.mark.parametrize(("written", "committed"), [(1, 0), (3, 2), (3, 3), (6, 3)])
+def test_a_process_that_was_frozen_drops_none_that_others_need(tmp_path: Path, written: int, committed: int) -> None:
+    folder = CheckpointFolder(tmp_path)
+    for offset in (4, 7, 8, 9):
+        folder.write(checkpoint_of(offset), committed=5)
+
+    folder.write(checkpoint_of(written), committed)
+
+    assert {int(path.stem[-20:]) for path in tmp_path.iterdir()} >= {4, 7, 8, 9}
+
+
 @pytest.mark.parametrize(
     ("at_most", "offset"), [pytest.param(4, None), pytest.param(5, 5), pytest.param(6, 5), pytest.param(99, 7)]
 )
