@@ -80,6 +80,9 @@ def speak(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("kafka").setLevel(
+        logging.CRITICAL
+    )  # two lines a try while brokers are away; `storage.logs` says it once
 
 
 def _security(settings: Settings) -> KafkaSecurity:

@@ -1,5 +1,6 @@
 """`fraud dashboard`: what analysts see, in a browser. The only place that hands settings over to the dashboard's process."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -87,7 +88,8 @@ def check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
-            raise UsageError(f"cannot listen on {host}:{port} ({reason}): choose another with --port") from error
+            option = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+            raise UsageError(f"cannot listen on {host}:{port} ({reason}): choose another with {option}") from error
 
 
 def _command(host: str, port: int, allowed_hosts: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ _ADVICE = (
     ("read-only", _READ_ONLY),
     ("permission denied", "this user may not do that, grant it the rights"),
     ("disk i/o error", "look at its disk"),
+    ("not a database", "name another file, or restore a backup"),
 )
 """What to do, by a part of what the database says."""
 _WRITES = "fraud_writes"

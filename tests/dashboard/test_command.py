@@ -35,6 +35,11 @@ def test_a_busy_port_is_one_clear_line():
             command.check_port("127.0.0.1", port)
 
 
+def test_an_address_of_another_machine_is_one_clear_line():
+    with pytest.raises(UsageError, match=r"203\.0\.113\.7:8501 .*--host"):
+        command.check_port("203.0.113.7", 8501)
+
+
 def test_the_help_shows_an_example():
     assert "fraud dashboard --port" in (inspect.getdoc(command.dashboard) or "")
 

@@ -340,7 +340,7 @@ def test_whatever_an_outage_of_sql_gives_is_one_line_and_tried_again(tmp_path: P
     [
         pytest.param("missing/folder/flags.db", "is its folder there", id="no folder"),
         pytest.param("new.db", "fraud init", id="a file without tables"),
-        pytest.param("text.db", "not a database", id="a file that is something else"),
+        pytest.param("text.db", "not a database: name another file", id="a file that is something else"),
     ],
 )
 def test_an_sqlite_file_that_cannot_be_used_says_why(tmp_path: Path, path: str, hint: str):
