@@ -62,6 +62,7 @@ def test_a_backfill_and_a_live_part_are_reported_as_one_json_object(settings):
     assert count(settings, LABELS) == report["labels"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_flushes_and_reports(settings, number):
     with subprocess.Popen(

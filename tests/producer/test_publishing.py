@@ -113,6 +113,7 @@ def test_backfill_is_what_the_users_paid_until_now_with_what_was_reported_by_now
     assert len(reports) > 0
 
 
+@pytest.mark.slow
 def test_reports_of_the_backfill_follow_when_their_time_has_come(log):
     population = Population(seed=7, users=60, fraud_share=0.2)
     clock = StillClock(NOW)
