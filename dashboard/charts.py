@@ -25,13 +25,14 @@ def flagged_amount(buckets: pd.DataFrame, period: Period, currency: str, complet
 
     `complete` is the number of leading buckets that will not grow any more; later ones are drawn pale.
     """
+    rows = _flagged_rows(buckets, period, currency, complete)
     chart: alt.Chart = (
-        alt.Chart(_flagged_rows(buckets, period, currency, complete))
+        alt.Chart(rows)
         .mark_rect()
         .encode(
             x=_time("start:T", period, labels=False),
             x2="end:T",
-            y=_amount("above:Q", "Flagged"),
+            y=_amount("above:Q", "Flagged", is_empty=rows.empty),
             y2="below:Q",
             color=alt.Color("severity:N", scale=_SEVERITY_SCALE, legend=_legend()),
             opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
@@ -172,8 +173,12 @@ def _time(field: str, period: Period, *, labels: bool) -> alt.X:
     return alt.X(field, scale=alt.Scale(type="utc", domain=domain), axis=axis)
 
 
-def _amount(field: str, title: str) -> alt.Y:
+def _amount(field: str, title: str, *, is_empty: bool = False) -> alt.Y:
+    """An axis from zero; without anything to draw it has no numbers, where the library would write NaN."""
     axis = alt.Axis(format="~s", tickCount=4, minExtent=_AXIS_WIDTH, maxExtent=_AXIS_WIDTH, domain=False, ticks=False)
+    if is_empty:
+        axis.labels = False
+        return alt.Y(field, title=title, axis=axis, scale=alt.Scale(domain=[0, 1]))
     return alt.Y(field, title=title, axis=axis, scale=alt.Scale(zero=True))
 
 

@@ -4,6 +4,7 @@
 `dead` and `spend` as dicts, and `newest`, the last minute with a payment in it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -102,12 +103,15 @@ def of_currency(buckets: pd.DataFrame, currency: str) -> pd.DataFrame:
 
 
 def currencies(buckets: pd.DataFrame, arrived: pd.DataFrame) -> list[str]:
-    """Currencies of the period: the most flagged first, then the most spent, then by code."""
-    weights: dict[str, tuple[int, float]] = {}
+    """Currencies of the period: the most flagged first, then those spent most of the time, then by code.
+
+    Not by how much was spent: one payment in won is a larger number than many in euro.
+    """
+    weights: dict[str, tuple[int, int]] = {}
     for code, part in buckets.groupby(buckets["currency"].fillna(NO_CURRENCY)):
-        weights[str(code)] = (int(part["flags"].sum()), 0.0)
-    for code, minor in _counted(arrived["spend"]).items():
-        weights[code] = (weights.get(code, (0, 0.0))[0], to_major(minor, code))
+        weights[str(code)] = (int(part["flags"].sum()), 0)
+    for code, times in Counter(code for row in arrived["spend"] for code, minor in row.items() if minor).items():
+        weights[code] = (weights.get(code, (0, 0))[0], times)
     return sorted(weights, key=lambda code: (-weights[code][0], -weights[code][1], code))
 
 

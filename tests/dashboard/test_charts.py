@@ -99,3 +99,9 @@ def _found(node, key):
     elif isinstance(node, list):
         for child in node:
             yield from _found(child, key)
+
+
+def test_an_empty_chart_has_an_axis_without_numbers():
+    axis = charts.flagged_amount(buckets_of(), OVER, "EUR", 0).to_dict()["encoding"]["y"]
+
+    assert (axis["axis"]["labels"], axis["scale"]["domain"]) == (False, [0, 1])

@@ -122,3 +122,10 @@ def test_the_currency_with_the_most_flags_comes_first():
     found = arrived(minute(NOON, spend={"EUR": 1, "CHF": 900}))
 
     assert counters.currencies(buckets, found) == ["GBP", "USD", "CHF", "EUR"]
+
+
+def test_a_currency_of_large_numbers_does_not_come_before_one_that_is_spent_all_the_time():
+    later = [minute(NOON + timedelta(minutes=number), spend={"EUR": 100}) for number in range(3)]
+    found = arrived(minute(NOON + timedelta(minutes=9), spend={"KRW": 44_650}), *later)
+
+    assert counters.currencies(frames.buckets([]), found) == ["EUR", "KRW"]
