@@ -10,6 +10,7 @@ from consumer.comparing import Comparison
 EQUAL: Final = "equal"
 DIFFERENT: Final = "different"
 NOT_VERIFIABLE: Final = "not verifiable"
+_EMPTY: Final = "no committed payment lies in the range: look at its bounds"
 EXIT_CODES: Final = {EQUAL: 0, DIFFERENT: 1, NOT_VERIFIABLE: 2}
 
 
@@ -30,10 +31,15 @@ class Verification:
 
     @property
     def verdict(self) -> str:
-        """A difference counts more than what is not verifiable."""
+        """A difference counts more than what is not verifiable; where nothing lies in the range, nothing was verified."""
         if any(comparison.differences for comparison in self.comparisons):
             return DIFFERENT
-        return NOT_VERIFIABLE if self.gaps or self.unread else EQUAL
+        return NOT_VERIFIABLE if self.gaps or self.unread or self.is_empty else EQUAL
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no offset lies in the range: perhaps its bounds are not those that were meant."""
+        return not any(map(len, self.ranges))
 
     @property
     def exit_code(self) -> int:
@@ -60,7 +66,8 @@ class Verification:
         undecided = sum(wanted.undecided for wanted in self.ranges)
         if undecided:
             yield f"not yet decided: {undecided:,} records that the group has not committed"
-        for line in [*self.unread, *map(str, self.gaps)]:
+        empty = [_EMPTY] if self.is_empty else []
+        for line in [*self.unread, *map(str, self.gaps), *empty]:
             yield f"not verifiable: {line}"
         yield f"verdict: {self.verdict}"
 
@@ -84,6 +91,9 @@ class Verification:
                 {"partition": gap.partition, "from_offset": gap.start, "to_offset": gap.end, "reason": gap.reason}
                 for gap in self.gaps
             ]
-            + [{"partition": None, "from_offset": None, "to_offset": None, "reason": line} for line in self.unread],
+            + [
+                {"partition": None, "from_offset": None, "to_offset": None, "reason": line}
+                for line in [*self.unread, *([_EMPTY] if self.is_empty else [])]
+            ],
             "pending": self.pending,
         }

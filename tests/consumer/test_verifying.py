@@ -263,10 +263,14 @@ def test_a_difference_outside_the_range_is_not_looked_at(road: Road) -> None:
     assert verified(road, Asked(partitions=[1 - last["partition"]])).verdict == "equal"
 
 
-def test_a_quiet_period_is_equal_and_empty(road: Road) -> None:
+def test_a_period_without_payments_is_not_called_equal(road: Road) -> None:
     found = verified(road, Asked(since=NOON + 300 * DAY))
 
-    assert (found.verdict, sum(map(len, found.ranges))) == ("equal", 0)
+    assert (found.verdict, found.exit_code, sum(map(len, found.ranges))) == ("not verifiable", 2, 0)
+    assert "not verifiable: no committed payment lies in the range: look at its bounds" in found.lines()
+    assert [one["reason"] for one in found.facts()["not_verifiable"]] == [
+        "no committed payment lies in the range: look at its bounds"
+    ]
 
 
 def test_a_group_that_committed_nothing_is_not_verified(tmp_path: Path) -> None:
