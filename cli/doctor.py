@@ -176,7 +176,10 @@ def _missing(policy: Policy, settings: Settings) -> Iterator[str]:
     """What a policy names and this machine does not have; a consumer would stop there."""
     name = policy.hash[:12]
     if policy.engine_version != ENGINE_VERSION:
-        yield f"policy {name} needs engine version {policy.engine_version}, this release has {ENGINE_VERSION}: run that release"
+        yield (
+            f"policy {name} needs engine version {policy.engine_version}, this release has {ENGINE_VERSION}: run that release, "
+            f"or hand the policy over to this one: `fraud policy hand-over --from-engine {policy.engine_version}`"
+        )
         return
     if policy.model is not None:
         try:
