@@ -99,7 +99,7 @@ class Decider:
         policies = self.timeline.at(polled.received_at)
         for index in np.unique(policies).tolist():
             piece = _rows(polled, np.flatnonzero(policies == index))
-            self.engine.remember(decode(piece, _intake(self._policy(index))).batch)
+            self.engine.remember(decode(piece, intake_under(self._policy(index))).batch)
         self._move_on(polled)
 
     def is_latest_ours(self) -> bool:
@@ -147,7 +147,7 @@ class Decider:
     def _decide_piece(self, polled: Polled, index: int, answer: Answer, silent: bool) -> Tally:
         """Decide the records that one policy rules, of every partition at once."""
         policy = self._policy(index)
-        decoded = decode(polled, _intake(policy))
+        decoded = decode(polled, intake_under(policy))
         decisions = self.engine.decide(decoded.batch, policy, self.scorers)
         conflicts = [
             dead_letter(
@@ -185,7 +185,8 @@ class Decider:
         return flags, unencodable
 
 
-def _intake(policy: Policy | None) -> Intake:
+def intake_under(policy: Policy | None) -> Intake:
+    """How a policy reads payments; before the first one no currency is meant where none is named."""
     if policy is None:
         return Intake(topic=TRANSACTIONS, default_currency=NO_CURRENCY)
     return Intake(

@@ -11,13 +11,13 @@ from itertools import islice
 
 import numpy as np
 
+from consumer.deciding import intake_under
 from consumer.letters import Letter
 from fraud.batch import Polled
 from fraud.dead_letters import Reason
 from fraud.decoding import Intake, decode
 from fraud.errors import PolicyError
 from fraud.policy import Policy
-from storage.logs.log import TRANSACTIONS
 
 AT_ONCE = 500
 """Letters decoded together: at most some 50 MB."""
@@ -70,8 +70,7 @@ def intake_of(policy: Policy | None) -> Intake:
     """How a policy reads payments. Raises PolicyError where there is none: what is sent would not be decided."""
     if policy is None:
         raise PolicyError("no policy was published: payments would be counted and not decided; run `fraud init` first")
-    rules = policy.rules
-    return Intake(topic=TRANSACTIONS, default_currency=rules.default_currency, exempt=rules.exempt)
+    return intake_under(policy)
 
 
 def candidate_of(letter: Letter) -> Candidate:
