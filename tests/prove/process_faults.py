@@ -7,7 +7,7 @@ from tests.prove.outcome import Outcome, judge
 from tests.prove.stage import Plan, Stage, stage
 
 RATE = 700.0
-KILLS, KILL_EVENTS = 200, 1_000_000
+KILLS, KILL_EVENTS, KILL_RATE = 200, 1_000_000, 1_000.0
 ARCHIVE_TOO = 0.2
 """Share of the kills at which the archive is killed as well."""
 FREEZES = 50
@@ -24,8 +24,8 @@ def kills(outcome: Outcome) -> None:
     """SIGKILL one to three consumers at random, again and again."""
     wanted = max(1, round(KILLS * outcome.scale))
     count = round(KILL_EVENTS * outcome.scale)
-    with stage(Plan(seed=outcome.seed, count=count, rate=RATE, archive=True)) as opened:
-        pause = count / RATE / wanted * 2
+    with stage(Plan(seed=outcome.seed, count=count, rate=KILL_RATE, archive=True)) as opened:
+        pause = count / KILL_RATE / wanted * 2
         while outcome.rounds < wanted:
             opened.run_for(opened.random.uniform(0.2, 1.6) * pause)
             outcome.rounds += kill_some(opened)
@@ -36,13 +36,12 @@ def kills(outcome: Outcome) -> None:
 
 
 def freezes(outcome: Outcome) -> None:
-    """SIGSTOP a consumer for half to three times the session time-out; its partitions move, and it wakes up."""
+    """SIGSTOP one or two of three consumers for half to three times the session time-out; their partitions move, and they wake up."""
     wanted = max(2, round(FREEZES * outcome.scale))
     with stage(Plan(seed=outcome.seed, count=round(30 * RATE * wanted), rate=RATE / 2, members=DYNAMIC)) as opened:
         while outcome.rounds < wanted:
             opened.run_for(opened.random.uniform(1.0, 6.0))
-            freeze_one(opened, opened.random.uniform(0.5, 3.0) * SESSION)
-            outcome.rounds += 1
+            outcome.rounds += freeze_some(opened)
         opened.settle()
         judge(outcome, opened)
 
@@ -71,12 +70,18 @@ def kill_some(opened: Stage) -> int:
     return len(chosen)
 
 
-def freeze_one(opened: Stage, seconds: float) -> None:
-    """Any of them, for a while."""
-    name = opened.random.choice(opened.fleet.awake())
-    opened.fleet.freeze(name)
-    opened.run_for(seconds)
-    opened.fleet.thaw(name)
+def freeze_some(opened: Stage) -> int:
+    """One or two at once, each for its own while; how many."""
+    chosen = opened.random.sample(opened.fleet.awake(), opened.random.randint(1, 2))
+    whiles = sorted((opened.random.uniform(0.5, 3.0) * SESSION, name) for name in chosen)
+    for name in chosen:
+        opened.fleet.freeze(name)
+    frozen_for = 0.0
+    for seconds, name in whiles:
+        opened.run_for(seconds - frozen_for)
+        opened.fleet.thaw(name)
+        frozen_for = seconds
+    return len(chosen)
 
 
 def storm(opened: Stage, kind: str, seconds: float) -> int:
