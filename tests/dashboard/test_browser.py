@@ -37,8 +37,6 @@ _UPGRADE = {
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 FLAG, AMOUNT, USER, WHY = 1, 4, 5, 6
-
-
 A_MINUTE_PAST = now() - timedelta(minutes=2)
 
 
