@@ -19,7 +19,7 @@ from tests.road.commands import Commands
 from tests.road.results import Results, results_of
 from tests.services.server import wait_until
 
-MOVES_WITHIN = 120.0
+MOVES_WITHIN = 240.0
 """Seconds within which something must move, on however busy a machine."""
 
 
@@ -33,6 +33,7 @@ class KafkaRoad:
     store: FlagStore
     admin: KafkaAdminClient
     _consumers: list[str] = field(default_factory=list)
+    _archives: list[str] = field(default_factory=list)
 
     def start_consumer(self, name: str, **settings: str) -> None:
         """One more member of the group, with settings of its own."""
@@ -43,6 +44,11 @@ class KafkaRoad:
         """Ask it to leave; its exit code."""
         self._consumers.remove(name)
         return self.commands.stop(name)
+
+    def start_archive(self, name: str) -> None:
+        """A second reader of the log, whose files lie in the road's data folder."""
+        self.commands.start(name, "archive")
+        self._archives.append(name)
 
     def wait_for_group(self) -> None:
         """Until every partition has one consumer, and every consumer its share."""
@@ -91,12 +97,12 @@ class KafkaRoad:
         return is_whole and len(shares) == len(self._consumers) and all(shares)
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        """Until something holds, while no consumer leaves by itself."""
+        """Until something holds, while no consumer and no archive leaves by itself."""
         self._wait(condition, what)
 
     def _wait(self, condition: Callable[[], bool], what: str, every: float = 0.5) -> None:
         def holds() -> bool:
-            for name in self._consumers:
+            for name in [*self._consumers, *self._archives]:
                 if self.commands.is_over(name):
                     raise RuntimeError(f"{name} has left by itself: {self.commands.tail(name)}")
             return condition()

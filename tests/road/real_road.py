@@ -1,15 +1,16 @@
-"""The road on real parts: the first days of the Handbook file through Kafka, two consumers and a rules change into MongoDB.
+"""The road on real parts: the first days of the Handbook file through Kafka, two consumers, an archive and a rules change.
 
 `make road HANDBOOK=handbook_raw.parquet` starts a broker and a server that speaks MongoDB's wire protocol, runs the product's
 own commands between them, prints what became of every message, and holds every flag and minute counter against those of one
-consumer on an embedded log that holds a copy of Kafka's. Then `fraud replay --verify` looks at the store, and again once some
-flags were tampered with. Exit code 0 only where all are equal, and what was tampered with is found.
+consumer on an embedded log that holds a copy of Kafka's. Then `fraud replay --verify` looks at store and archive, again once both
+were tampered with, and for a range that Kafka has lost. Exit code 0 only where all are equal, and it says each of these.
 """
 
 import argparse
 import logging
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,13 @@ from tempfile import TemporaryDirectory
 
 import structlog
 
+from tests.road import verified_road
 from tests.road.again import decide_again, imported, payments_by_policy, records_in, span
 from tests.road.kafka_road import KafkaRoad, kafka_road
 from tests.road.picture import serving, take_picture
 from tests.road.results import Results, differences
 from tests.road.summary import Flow, summary
-from tests.road.tampering import tamper
+from tests.road.whole_files import send_what_ends_files, wait_for_whole_files
 from tests.services import kafka, mongo_wire
 
 ROOT = Path(__file__).parents[2]
@@ -66,11 +68,12 @@ def main() -> int:
             if asked.picture:
                 take_picture(url, asked.picture)
         is_equal = _judged(road, flow, folder / "again")
-        is_equal = _verified(road) and is_equal
+        is_equal = verified_road.is_equal(road, _say) and is_equal
         if asked.keep:
             _say(f"left up for {asked.keep:.0f} s: FRAUD_LOG=kafka://{broker.bootstrap} FRAUD_STORE={store}")
             time.sleep(asked.keep)
-        is_equal = _tampered(road) and is_equal
+        is_equal = verified_road.names_what_was_tampered_with(road, _say) and is_equal
+        is_equal = verified_road.tells_what_has_expired(road, _say) and is_equal
     return 0 if is_equal else 1
 
 
@@ -91,13 +94,14 @@ def _asked() -> Asked:
 
 
 def _travel(road: KafkaRoad, asked: Asked) -> Flow:
-    """What operators and analysts do: set up, start two consumers, let payments flow, change a rule meanwhile."""
+    """What operators and analysts do: set up, start two consumers and an archive, let payments flow, change a rule meanwhile."""
     stricter = road.commands.folder / "stricter.yaml"
     stricter.write_text(RULES.read_text(encoding="utf-8").replace(*STRICTER), encoding="utf-8")
     _say(road.commands.run("init"))
     for number in (1, 2):
         road.start_consumer(f"consumer-{number}")
     road.wait_for_group()
+    road.start_archive("archive")
     _say(f"consumers: {' and '.join(str(len(held)) for held in road.partitions_by_consumer())} partitions")
     file = ("--from", str(asked.handbook.resolve()), "--mapping", str(MAPPING), "--days", asked.days)
     road.commands.start("producer", "produce", *file, "--speedup", asked.speedup)
@@ -108,7 +112,9 @@ def _travel(road: KafkaRoad, asked: Asked) -> Flow:
     road.wait_until_decided()
     decided_at = time.time()
     first, last = span(road.log)
-    return Flow(messages=records_in(road.log), sent_s=(last - first) / 1e6, decided_s=decided_at - first / 1e6)
+    messages, last_ones = records_in(road.log), send_what_ends_files(road, _say)
+    _say(f"archived: {wait_for_whole_files(road):,} messages lie in whole files")
+    return Flow(messages=messages, last_ones=last_ones, sent_s=(last - first) / 1e6, decided_s=decided_at - first / 1e6)
 
 
 def _judged(road: KafkaRoad, flow: Flow, folder: Path) -> bool:
@@ -121,36 +127,20 @@ def _judged(road: KafkaRoad, flow: Flow, folder: Path) -> bool:
     comparisons = differences(expected=decide_again(folder, GROUP), found=found)
     _say("against one consumer on an embedded copy of the log:")
     _say("\n".join(line for comparison in comparisons for line in comparison.lines()))
-    mistakes = _mistakes(flow, found, len(payments))
+    mistakes = _mistakes(flow, found, payments)
     _say("\n".join(mistakes) or "every message is accounted for, and nothing differs")
     return not mistakes and all(comparison.is_equal for comparison in comparisons)
 
 
-def _verified(road: KafkaRoad) -> bool:
-    """Print what `fraud replay --verify` says of the store; whether all is equal."""
-    _say("fraud replay --verify:")
-    code, said = road.commands.ask("replay", "--verify", seconds=600.0)
-    _say(said)
-    return code == 0
-
-
-def _tampered(road: KafkaRoad) -> bool:
-    """Print what it says once somebody was at the store; whether it found a difference."""
-    tamper(road.settings.store.get_secret_value())
-    _say("fraud replay --verify, once one flag was deleted, one altered and one added by hand:")
-    code, said = road.commands.ask("replay", "--verify", seconds=600.0)
-    _say(said)
-    return code == 1
-
-
-def _mistakes(flow: Flow, found: Results, policies: int) -> list[str]:
+def _mistakes(flow: Flow, found: Results, payments: Counter[str]) -> list[str]:
     """What is wrong with the run itself."""
     mistakes = []
-    if found.accounted != flow.messages:
-        mistakes.append(f"{flow.messages - found.accounted:,} messages are not accounted for")
+    messages = flow.messages + flow.last_ones
+    if found.accounted != messages:
+        mistakes.append(f"{messages - found.accounted:,} messages are not accounted for")
     if found.total("flagged") != len(found.flags):
         mistakes.append(f"{found.total('flagged'):,} flags are counted, {len(found.flags):,} are stored")
-    if policies < 2:
+    if sum(count > flow.last_ones for count in payments.values()) < 2:
         mistakes.append("the rules change came after the last payment: take more DAYS, or ARGS='--speedup 40000'")
     return mistakes
 

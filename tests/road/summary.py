@@ -10,9 +10,11 @@ from tests.road.results import Results
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """How many messages there were, and how long they took."""
+    """How many messages there were, and how long they took, but for the few that were sent last for the archive's sake."""
 
     messages: int
+    """Without those."""
+    last_ones: int
     sent_s: float
     """From the first append to the last."""
     decided_s: float
@@ -21,7 +23,9 @@ class Flow:
 
 def summary(flow: Flow, found: Results, payments: Counter[str]) -> Iterator[str]:
     """Lines of the table; `payments` says how many of them each policy rules."""
-    yield _row("messages in the log", flow.messages)
+    messages = flow.messages + flow.last_ones
+    last_ones = f"{flow.last_ones:,} of them sent last, to end the archive's files" if flow.last_ones else ""
+    yield _row("messages in the log", messages, last_ones)
     for sign, name, count in (
         ("=", "decided", found.total("decided")),
         ("+", "duplicates", found.total("duplicates")),
@@ -29,7 +33,7 @@ def summary(flow: Flow, found: Results, payments: Counter[str]) -> Iterator[str]
         ("+", "before the first policy", found.total("before_policy")),
     ):
         yield _row(f"  {sign} {name}", count)
-    yield _row("flags", len(found.flags), f"{len(found.flags) / flow.messages:.2%} of the messages")
+    yield _row("flags", len(found.flags), f"{len(found.flags) / messages:.2%} of the messages")
     for rule, flags in found.flags_by_rule.most_common():
         yield _row(f"  hit by {rule}", flags)
     for policy, count in payments.items():
