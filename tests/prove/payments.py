@@ -6,7 +6,8 @@ The same `Traffic` gives the same messages, byte by byte.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -29,6 +30,9 @@ CITIES = (
     ("Tokyo", "JP", 35.6762, 139.6503, 540),
     ("Toronto", "CA", 43.6532, -79.3832, -300),
 )
+CHANNELS = ("pos", "online", "atm", "transfer")
+CHANNEL_SHARES = (55, 90, 95, 100)
+"""Percent, added up."""
 PER_USER_AND_DAY = 4.4
 CITY_MERCHANTS = 40
 TAXI = "4121"
@@ -112,7 +116,7 @@ class _Drawing:
         random = self.random
         home = CITIES[user % len(CITIES)]
         city = random.choice(CITIES) if random.random() < 0.003 else home
-        channel = random.choices(("pos", "online", "atm", "transfer"), (55, 35, 5, 5))[0]
+        channel = random.choices(CHANNELS, cum_weights=CHANNEL_SHARES)[0]
         fields: Fields = {
             "transaction_id": name,
             "user_id": f"u-{user}",
@@ -195,8 +199,13 @@ def _pays_in_yen(user: int) -> bool:
 
 
 def _message(fields: Fields) -> Message:
-    return fields["user_id"].encode(), json.dumps(fields, separators=(",", ":")).encode()
+    return fields["user_id"].encode(), msgspec.json.encode(fields)
 
 
 def _rfc_3339(time: datetime, minutes: int) -> str:
-    return time.astimezone(UTC if not minutes else timezone(timedelta(minutes=minutes))).isoformat()
+    return time.astimezone(_zone(minutes)).isoformat()
+
+
+@cache
+def _zone(minutes: int) -> timezone:
+    return timezone(timedelta(minutes=minutes))
