@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 import typer
@@ -19,6 +21,8 @@ from tests.prove.outcome import Outcome
 
 ROOT: Final = Path(__file__).parents[2]
 PLACE: Final = ROOT / ".cache" / "mutants"
+AT_ONCE: Final = 2
+"""Trials side by side: each is one process at a time that computes."""
 PATIENCE: Final = 600.0
 """Seconds that a trial may take; one that takes longer is stuck, which is caught too."""
 FAILED: Final = 3
@@ -47,6 +51,9 @@ class Mutant:
     wrong: str
     trial: tuple[str, ...] = KILLS
 
+
+Judgement = tuple[Mutant, bool, str]
+"""A mutant or control, whether it fares as it must, and a line about it."""
 
 MUTANTS: Final = (
     Mutant(
@@ -163,12 +170,8 @@ CONTROLS: Final = tuple(
 """Each trial on the tree as it is, which must pass: else catching mutants means nothing."""
 
 
-def copied(mutant: Mutant) -> Path:
-    """The tree with the mistake in it, always in the same place: compiled kernels are kept by path and content.
-
-    OutOfDateError where the text is not there once.
-    """
-    tree = PLACE / "tree"
+def copied(mutant: Mutant, tree: Path) -> None:
+    """Make it the tree with the mistake in it. OutOfDateError where the text is not there once."""
     shutil.rmtree(tree, ignore_errors=True)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True
@@ -180,7 +183,6 @@ def copied(mutant: Mutant) -> Path:
     (tree / ".cache").symlink_to(ROOT / ".cache")
     if mutant not in CONTROLS:
         _spoil(tree, mutant)
-    return tree
 
 
 def _spoil(tree: Path, mutant: Mutant) -> None:
@@ -190,27 +192,57 @@ def _spoil(tree: Path, mutant: Mutant) -> None:
     (tree / mutant.file).write_text(text.replace(mutant.right, mutant.wrong), encoding="utf-8")
 
 
-def caught(mutant: Mutant) -> tuple[bool, str]:
-    """Whether the trial fails with the mistake, and the last that it said."""
-    tree = copied(mutant)
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(PLACE / "kernels")}
-    try:
-        done = subprocess.run(
+@dataclass(slots=True)
+class Bench:
+    """Trials, a few at once, each in a tree of its own."""
+
+    running: set["subprocess.Popen[str]"] = field(default_factory=set)
+    _trees: "SimpleQueue[Path]" = field(default_factory=SimpleQueue)
+    """Those that are free. Always the same places: compiled kernels are kept by path and content."""
+
+    def __post_init__(self) -> None:
+        """All trees are free."""
+        for number in range(AT_ONCE):
+            self._trees.put(PLACE / f"tree-{number}")
+
+    def judge(self, mutant: Mutant) -> Judgement:
+        """Whether it fares as it must, and a line about it."""
+        tree = self._trees.get()
+        try:
+            copied(mutant, tree)
+            fails, said = self._caught(mutant, tree)
+        except (OutOfDateError, BrokenTrialError) as error:
+            return mutant, False, str(error)
+        finally:
+            self._trees.put(tree)
+        is_right = fails is (mutant in MUTANTS)
+        line = f"{'caught' if fails else 'passed'}{'' if is_right else ' (WRONG)'}: {mutant.name}: {said}"
+        return mutant, is_right, line
+
+    def _caught(self, mutant: Mutant, tree: Path) -> tuple[bool, str]:
+        """Whether the trial fails with the mistake, and the last that it said."""
+        process = subprocess.Popen(
             [sys.executable, *mutant.trial],
             cwd=tree,
-            env=environment,
-            capture_output=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(PLACE / "kernels")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE,
-            check=False,
         )
-    except subprocess.TimeoutExpired:
-        return True, "stuck"
-    if done.returncode not in (0, FAILED):
-        raise BrokenTrialError(f"{mutant.name}: the trial broke with {done.returncode}: {done.stderr.strip()[-300:]}")
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.endswith(", 0 missing, 0 extra, 0 different")]
-    return done.returncode == FAILED, (telling or lines or [done.stderr.strip()])[0][:160]
+        self.running.add(process)
+        try:
+            stdout, stderr = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return True, "stuck"
+        finally:
+            self.running.discard(process)
+        if process.returncode not in (0, FAILED):
+            raise BrokenTrialError(f"{mutant.name}: the trial broke with {process.returncode}: {stderr.strip()[-300:]}")
+        lines = [line for line in stdout.splitlines() if line.strip()]
+        telling = [line for line in lines if not line.endswith(", 0 missing, 0 extra, 0 different")]
+        return process.returncode == FAILED, (telling or lines or [stderr.strip()])[0][:160]
 
 
 def mutants(outcome: Outcome) -> None:
@@ -220,23 +252,19 @@ def mutants(outcome: Outcome) -> None:
         (outcome.notes if is_right else outcome.failures).append(line)
 
 
-def judged(names: Sequence[str]) -> Iterator[tuple[Mutant, bool, str]]:
-    """Controls and mutants, all or those named: whether each fares as it must, and a line about it."""
+def judged(names: Sequence[str]) -> Iterator[Judgement]:
+    """Controls and mutants, all or those named, in the order of the lists."""
     PLACE.mkdir(parents=True, exist_ok=True)
-    for mutant in (*CONTROLS, *MUTANTS):
-        if names and mutant.name not in names:
-            continue
+    bench = Bench()
+    chosen = [mutant for mutant in (*CONTROLS, *MUTANTS) if not names or mutant.name in names]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            fails, said = caught(mutant)
-        except (OutOfDateError, BrokenTrialError) as error:
-            yield mutant, False, str(error)
-            continue
-        is_right = fails is (mutant in MUTANTS)
-        yield (
-            mutant,
-            is_right,
-            f"{'caught' if fails else 'passed'}{'' if is_right else ' (WRONG)'}: {mutant.name}: {said}",
-        )
+            yield from pool.map(bench.judge, chosen)
+        except BaseException:  # such as SIGTERM: nobody waits for the trials that still run
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(bench.running):
+                process.kill()
+            raise
 
 
 def main(names: Sequence[str]) -> int:
