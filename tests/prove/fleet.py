@@ -67,8 +67,9 @@ class Fleet:
     """What a member that is started again is armed with."""
 
     def start(self, name: str, *, failpoints: str = "") -> Member:
-        """One more consumer under a name; one that begins with `static` makes it a fixed member of the group."""
-        own = {"FRAUD_FAILPOINTS": failpoints} | ({"FRAUD_MEMBER": name} if name.startswith("static") else {})
+        """One more process under a name; one that begins with `static`, and the archive, is a fixed member of its group."""
+        is_fixed = name.startswith("static") or name == ARCHIVE
+        own = {"FRAUD_FAILPOINTS": failpoints} | ({"FRAUD_MEMBER": name} if is_fixed else {})
         with self.output(name).open("ab") as output:
             process = subprocess.Popen(
                 [*FRAUD, ARCHIVE if name == ARCHIVE else "consume", "--wait", "120"],
@@ -149,7 +150,7 @@ class Fleet:
             self.failures.append(f"{name} ended with {code}: {self.tail(name)}")
         if not member.is_leaving:
             self.restarts += 1
-            self.start(name, failpoints="" if name == ARCHIVE else self.next_failpoints(name))
+            self.start(name, failpoints=self.next_failpoints(name))
 
 
 def _is_own_doing(member: Member, code: int) -> bool:
