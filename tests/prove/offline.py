@@ -70,6 +70,7 @@ class Job:
 
 def come_to(job: Job) -> Outcome:
     """What one job comes to."""
+    gc.collect()  # what the job before left
     gc.set_threshold(OBJECTS)
     outcome, cuts = Outcome(row="offline", seed=job.seed, scale=1.0), [Cut(*cut) for cut in job.cuts]
     _alike(outcome, job.seed, job.count, cuts)
