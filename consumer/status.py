@@ -36,6 +36,8 @@ class Status:
     before_policy: int = 0
     flagged: int = 0
     dead: Tally[str] = field(default_factory=Tally)
+    waits_for: str | None = None
+    """The part that is away: log or store."""
     paused_because: str | None = None
     warnings: Sequence[str] = ()
     """What was wrong with the log at the start, and did not keep this process from it."""
@@ -93,13 +95,13 @@ class Status:
         """A partition went to somebody else."""
         self.restored.pop(partition, None)
 
-    def paused(self, reason: str) -> None:
-        """Nothing is decided until the store is back."""
-        self.state, self.paused_because = "paused", reason
+    def paused(self, part: str, reason: str) -> None:
+        """Nothing is decided until this part is back."""
+        self.state, self.waits_for, self.paused_because = "paused", part, reason
 
     def resumed(self) -> None:
-        """The store is back."""
-        self.state, self.paused_because = "running", None
+        """It is back."""
+        self.state, self.waits_for, self.paused_because = "running", None, None
 
     def rate(self) -> float:
         """Payments a second over the last seconds."""

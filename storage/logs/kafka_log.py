@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,8 @@ from storage.logs.log import ALL_TOPICS, Problem, Record, Topic
 
 UNKNOWN_TOPIC = 3
 READ_TIMEOUT_MS = 30_000
+ASK_TIMEOUT_MS = 8_000
+"""Of a question about topics or groups: a loop that asks may ask again, and says meanwhile that it waits."""
 
 
 class KafkaLog:
@@ -46,8 +48,7 @@ class KafkaLog:
         with self._connection.translated("creating topics"):
             known = set(self._admin.list_topics())
             missing = [topic for topic in topics if topic.name not in known]
-            for topic in missing:
-                self._create(topic)
+            self._create(missing)
             self._admin.wait_for_topics([topic.name for topic in missing])
 
     def partitions(self, topic: str) -> int:
@@ -125,7 +126,7 @@ class KafkaLog:
     @cached_property
     def _admin(self) -> Any:
         with self._connection.translated("connecting"):
-            return KafkaAdminClient(**self._connection.options())
+            return KafkaAdminClient(**self._connection.options(), request_timeout_ms=ASK_TIMEOUT_MS)
 
     def _described(self, topic: str) -> dict[str, Any]:
         with self._connection.translated(f"asking for topic {topic}"):
@@ -136,18 +137,15 @@ class KafkaLog:
             raise self._connection.error(f"asking for topic {topic}", for_code(described["error_code"])())
         return described
 
-    def _create(self, topic: Topic) -> None:
-        configs = {"message.timestamp.type": "LogAppendTime"}
-        if topic.compacted:
-            configs["cleanup.policy"] = "compact"
-        if topic.keep_for_ever:
-            configs["retention.ms"] = "-1"
-        elif topic.keep_days is not None:
-            configs["retention.ms"] = str(topic.keep_days * 86_400_000)
-        try:
-            self._admin.create_topics({topic.name: {"num_partitions": topic.partitions, "configs": configs}})
-        except TopicAlreadyExistsError:  # somebody was faster
+    def _create(self, topics: Sequence[Topic]) -> None:
+        if not topics:
             return
+        with closing(KafkaAdminClient(**self._connection.options())) as patient:
+            for topic in topics:
+                try:
+                    patient.create_topics({topic.name: {"num_partitions": topic.partitions, "configs": _kept(topic)}})
+                except TopicAlreadyExistsError:  # somebody was faster
+                    continue
 
     def _configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
@@ -169,6 +167,17 @@ class KafkaLog:
             raise
         with self._lock:
             self._idle.append(consumer)
+
+
+def _kept(topic: Topic) -> dict[str, str]:
+    configs = {"message.timestamp.type": "LogAppendTime"}
+    if topic.compacted:
+        configs["cleanup.policy"] = "compact"
+    if topic.keep_for_ever:
+        configs["retention.ms"] = "-1"
+    elif topic.keep_days is not None:
+        configs["retention.ms"] = str(topic.keep_days * 86_400_000)
+    return configs
 
 
 READING = {

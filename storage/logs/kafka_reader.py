@@ -21,8 +21,8 @@ from storage.logs.log import Assignment
 # A commit in the middle of a rebalance waits for the slowest other member, which may be rebuilding state; then it may be asked
 # again.
 COMMIT_SECONDS = 60.0
-# Without an answer for so long the brokers are away; whoever commits may ask again.
-ANSWER_MS = 30_000
+# Without an answer for so long the brokers are away; whoever asked may ask again, and says meanwhile that it waits.
+ANSWER_MS = 5_000
 # Lag is asked for between two polls, and worth no long wait.
 END_OFFSETS_MS = 5_000
 LEARN_SECONDS = 30.0

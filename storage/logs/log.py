@@ -19,6 +19,8 @@ FLAGS = "flags"
 DEAD_LETTERS = "transactions.dlq"
 ALL_TOPICS = (TRANSACTIONS, LABELS, USERS, POLICIES, FLAGS, DEAD_LETTERS)
 
+ACKNOWLEDGE_SECONDS = 180.0
+"""How long a command waits for acknowledgements."""
 MAX_RECORD_BYTES = 1_000_000
 """Key and value together; what is larger is refused before it is sent. A dead letter must stay below it."""
 
@@ -84,10 +86,11 @@ class Publisher(Protocol):
         """
         ...
 
-    def flush(self) -> None:
-        """Wait until everything sent is acknowledged. Raises LogError naming the first record that is not.
+    def flush(self, seconds: float = ACKNOWLEDGE_SECONDS) -> None:
+        """Wait until everything sent is acknowledged. Raises LogError naming the first record that the log refused.
 
-        A poisoned client is replaced inside: what was not acknowledged is sent again in its order.
+        LogAwayError where an acknowledgement does not come within so many seconds: what was sent stays on its way, and the next
+        flush waits for it. A poisoned client is replaced inside: what was not acknowledged is sent again in its order.
         """
         ...
 

@@ -105,7 +105,7 @@ def test_what_a_partition_lacks_is_said_while_it_is_here(status: Status) -> None
 
 
 def test_a_pause_says_why_until_the_store_is_back(status: Status) -> None:
-    status.paused("no answer")
+    status.paused("store", "no answer")
     assert (status.state, status.facts()["paused_because"]) == ("paused", "no answer")
 
     status.resumed()
@@ -148,8 +148,8 @@ def test_a_heartbeat_says_how_the_consumer_is(loop: Loop) -> None:
 
 
 def heart_of(loop: Loop, clock: Clock, store: Any) -> HeartbeatChore:
-    (chore,) = (chore for chore in loop.chores if isinstance(chore, HeartbeatChore))
-    return replace(chore, store=store, now=clock.now, monotonic=clock.monotonic, _at=-1e9, _state="")
+    assert isinstance(loop.heartbeat, HeartbeatChore)
+    return replace(loop.heartbeat, store=store, now=clock.now, monotonic=clock.monotonic, _at=-1e9, _state="")
 
 
 class Beats:
@@ -178,7 +178,7 @@ def test_the_heart_beats_every_few_seconds_and_on_every_change(loop: Loop, clock
     heart.due(loop.status)
     assert beats.states == ["running", "running"]
 
-    loop.status.paused("no answer")
+    loop.status.paused("store", "no answer")
     heart.due(loop.status)
     assert beats.states == ["running", "running", "paused"]
 
