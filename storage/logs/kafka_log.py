@@ -15,7 +15,7 @@ from storage.logs.kafka_connection import KafkaConnection, KafkaSecurity
 from storage.logs.kafka_publisher import KafkaPublisher
 from storage.logs.kafka_reader import KafkaGroupReader
 from storage.logs.kafka_topics import misconfigured
-from storage.logs.log import ALL_TOPICS, Problem, Record, Topic
+from storage.logs.log import ALL_TOPICS, MAX_BATCH_BYTES, Problem, Record, Topic
 
 UNKNOWN_TOPIC = 3
 READ_TIMEOUT_MS = 30_000
@@ -170,7 +170,8 @@ class KafkaLog:
 
 
 def _kept(topic: Topic) -> dict[str, str]:
-    configs = {"message.timestamp.type": "LogAppendTime"}
+    # Said for every topic: the broker's default may be smaller than a flag.
+    configs = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(MAX_BATCH_BYTES)}
     if topic.compacted:
         configs["cleanup.policy"] = "compact"
     if topic.keep_for_ever:

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError, RetriableError
+from kafka.errors import AuthorizationError, KafkaError, MessageSizeTooLargeError, RetriableError
 
 from fraud.errors import LogAwayError, LogError, PoisonedError
 from storage.logs.kafka_connection import KafkaConnection
-from storage.logs.log import ACKNOWLEDGE_SECONDS
+from storage.logs.log import ACKNOWLEDGE_SECONDS, MAX_BATCH_BYTES
 from storage.logs.partitioning import Partitioner
 from storage.logs.record_limits import check_record
 
@@ -197,7 +197,7 @@ class KafkaPublisher:
         self._pending.remove(sent)
         self._refused.append(
             PoisonedError(
-                f"Kafka refused a record of {size} bytes for {sent.topic}: {reason}; everything else was sent"
+                f"Kafka refused a record of {size} bytes for {sent.topic}: {reason}{_remedy(sent)}; everything else was sent"
             )
         )
 
@@ -210,6 +210,11 @@ class KafkaPublisher:
             self._producer.close(timeout=10)
         except KafkaError as error:
             log.warning("publisher_not_closed", error=type(error).__name__)
+
+
+def _remedy(sent: _Sent) -> str:
+    is_too_large = isinstance(sent.future.exception, MessageSizeTooLargeError)
+    return f" (set max.message.bytes={MAX_BATCH_BYTES} on the topic)" if is_too_large else ""
 
 
 def _acknowledge(on_ack: OnAck, metadata: Any) -> None:

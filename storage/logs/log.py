@@ -23,6 +23,8 @@ ACKNOWLEDGE_SECONDS = 180.0
 """How long a command waits for acknowledgements."""
 MAX_RECORD_BYTES = 1_000_000
 """Key and value together; what is larger is refused before it is sent. A dead letter must stay below it."""
+MAX_BATCH_BYTES = 1_048_588
+"""What a broker must take at once: such a record with all that goes with it. Kafka's own default of `max.message.bytes`."""
 
 
 class Record(NamedTuple):
