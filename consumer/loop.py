@@ -151,7 +151,7 @@ class Loop:
         )  # what came before a partition moved is delivered again
         for partition in changes.gained:
             self._asked("restore", lambda gained=partition: self._take_up(gained))  # type: ignore[misc]
-        if changes.gained:
+        if changes.is_settled:
             self.resting.forget()
         mine = np.isin(polled.partition, np.array(settled, np.int64))
         if mine.all():

@@ -69,6 +69,8 @@ class Assignment:
 
     gained: Sequence[int] = ()
     lost: Sequence[int] = ()
+    is_settled: bool = False
+    """Whether a rebalance ended: what was lost and is not gained by now is another member's, also where nothing is gained."""
 
 
 class Publisher(Protocol):
