@@ -47,6 +47,8 @@ class HeartbeatChore:
         if now - self._at < EVERY and status.state == self._state:
             return
         self._at, self._state = now, status.state
+        windows = self.decider.engine.windows_by_partition
+        status.remembers({partition: one.newest for partition, one in windows.items()})
         heartbeat = Heartbeat(
             process=self.process,
             role=self.role,

@@ -3,9 +3,9 @@
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from consumer.deciding import Answer
 from consumer.metrics import Metrics
+from consumer.rebuilding import still_missing
 from consumer.restoring import Restored
 from fraud.decision import micros
 
@@ -90,6 +91,13 @@ class Status:
         missing = restored.degraded
         self.metrics.degraded.labels(partition).set(0 if missing is None else missing.end - missing.start)
         self.restored[partition] = restored
+
+    def remembers(self, newest_by_partition: Mapping[int, int]) -> None:
+        """Memory has moved on to these newest event times (microseconds): what no window reaches any more is not missed."""
+        for partition, newest in newest_by_partition.items():
+            restored = self.restored.get(partition)
+            if restored is not None and restored.degraded != still_missing(restored.degraded, newest):
+                self.gained(partition, replace(restored, degraded=None))
 
     def lost(self, partition: int) -> None:
         """A partition went to somebody else."""
