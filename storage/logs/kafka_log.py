@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -48,7 +48,8 @@ class KafkaLog:
         with self._connection.translated("creating topics"):
             known = set(self._admin.list_topics())
             missing = [topic for topic in topics if topic.name not in known]
-            self._create(missing)
+            for topic in missing:
+                self._create(topic)
             self._admin.wait_for_topics([topic.name for topic in missing])
 
     def partitions(self, topic: str) -> int:
@@ -137,15 +138,11 @@ class KafkaLog:
             raise self._connection.error(f"asking for topic {topic}", for_code(described["error_code"])())
         return described
 
-    def _create(self, topics: Sequence[Topic]) -> None:
-        if not topics:
+    def _create(self, topic: Topic) -> None:
+        try:
+            self._admin.create_topics({topic.name: {"num_partitions": topic.partitions, "configs": _kept(topic)}})
+        except TopicAlreadyExistsError:  # somebody was faster
             return
-        with closing(KafkaAdminClient(**self._connection.options())) as patient:
-            for topic in topics:
-                try:
-                    patient.create_topics({topic.name: {"num_partitions": topic.partitions, "configs": _kept(topic)}})
-                except TopicAlreadyExistsError:  # somebody was faster
-                    continue
 
     def _configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
