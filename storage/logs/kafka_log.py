@@ -19,8 +19,6 @@ from storage.logs.log import ALL_TOPICS, MAX_BATCH_BYTES, Problem, Record, Topic
 
 UNKNOWN_TOPIC = 3
 READ_TIMEOUT_MS = 30_000
-ASK_TIMEOUT_MS = 8_000
-"""Of a question about topics or groups: a loop that asks may ask again, and says meanwhile that it waits."""
 
 
 class KafkaLog:
@@ -127,7 +125,7 @@ class KafkaLog:
     @cached_property
     def _admin(self) -> Any:
         with self._connection.translated("connecting"):
-            return KafkaAdminClient(**self._connection.options(), request_timeout_ms=ASK_TIMEOUT_MS)
+            return KafkaAdminClient(**self._connection.options())
 
     def _described(self, topic: str) -> dict[str, Any]:
         with self._connection.translated(f"asking for topic {topic}"):

@@ -19,7 +19,6 @@ from consumer.sink import ACKNOWLEDGE_SECONDS
 from dashboard.status import SILENT_AFTER
 from fraud.errors import LogAwayError, LogError, StoreError
 from storage.flags.flag_store import Heartbeat
-from storage.logs.kafka_log import ASK_TIMEOUT_MS
 from storage.logs.kafka_reader import ANSWER_MS
 from storage.logs.log import FLAGS
 from tests.builders import NOON, transaction
@@ -257,7 +256,6 @@ class Asked:
     [
         pytest.param(ACKNOWLEDGE_SECONDS, id="an acknowledgement"),
         pytest.param(ANSWER_MS / 1e3, id="a commit"),
-        pytest.param(ASK_TIMEOUT_MS / 1e3, id="a look at the policies"),
     ],
 )
 def test_one_try_and_the_pause_after_it_are_shorter_than_a_silence_that_the_dashboard_reports(seconds: float) -> None:
