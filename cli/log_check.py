@@ -11,7 +11,7 @@ log = structlog.get_logger()
 def warnings_of(source: Log) -> list[str]:
     """What a consumer starts with all the same, loudly: one line each, also logged.
 
-    Raises LogError for what it must not start with: a topic that is missing, or kept by senders' clocks.
+    Raises LogError for what it must not start with: a topic that is missing, kept by senders' clocks, or too small for a flag.
     """
     problems = source.problems()
     for problem in problems:

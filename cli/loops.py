@@ -100,7 +100,8 @@ def joined(settings: Settings, log: Log, store: FlagStore, part: Part) -> Loop:
             longest=settings.checkpoint_seconds,
         ),
         status=Status(metrics=part.metrics, now=now, monotonic=monotonic, warnings=warnings),
-        chores=[heartbeat, *part.chores(decider)],
+        heartbeat=heartbeat,
+        chores=list(part.chores(decider)),
         max_records=settings.batch_size,
         stopping=threading.Event(),
     )

@@ -34,6 +34,7 @@ class ArchiveSink:
     first_offset: Callable[[int], int]
     """The first offset of a partition that the log still holds."""
     metrics: ArchiveMetrics
+    stores_apart: bool = True
     on_close: Callable[[], None] = lambda: None
     """Lets go of what else the archive holds open."""
     _open: dict[int, OpenRange] = field(default_factory=dict)

@@ -47,6 +47,8 @@ class HeartbeatChore:
         if now - self._at < EVERY and status.state == self._state:
             return
         self._at, self._state = now, status.state
+        windows = self.decider.engine.windows_by_partition
+        status.remembers({partition: one.newest for partition, one in windows.items()})
         heartbeat = Heartbeat(
             process=self.process,
             role=self.role,
@@ -63,7 +65,7 @@ class HeartbeatChore:
             log.warning("heartbeat_not_stored", reason=str(error))
 
     def _state_facts(self, status: Status) -> dict[str, Any]:
-        lag = self._lag()
+        lag = {} if status.waits_for == "log" else self._lag()  # it would be waited for, and nobody heard meanwhile
         windows = self.decider.engine.windows_by_partition.values()
         users, size = sum(one.users() for one in windows), sum(one.bytes() for one in windows)
         status.metrics.users.set(users)

@@ -10,6 +10,7 @@ import structlog
 
 from consumer.archive_metrics import ArchiveMetrics
 from consumer.policies import PolicyReader
+from consumer.sink import ACKNOWLEDGE_SECONDS
 from consumer.status import Status
 from fraud.batch import Polled
 from fraud.dead_letters import DeadLetter
@@ -163,7 +164,7 @@ class LabelChore:
                 "label_unreadable", partition=letter.partition, offset=letter.offset, reason=letter.reason.value
             )
         if decoded.dead:
-            self.publisher.flush()
+            self.publisher.flush(ACKNOWLEDGE_SECONDS)
 
     def _write(self) -> None:
         """Write and commit what is whole; while the folder takes nothing, nothing more is read."""

@@ -55,6 +55,7 @@ class Loop:
     sink: Sink
     checkpointing: Checkpointing
     status: Status
+    heartbeat: Chore
     chores: list[Chore] = field(default_factory=list)
     hand_over: HandOver = field(default_factory=HandOver)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -150,7 +151,7 @@ class Loop:
         )  # what came before a partition moved is delivered again
         for partition in changes.gained:
             self._asked("restore", lambda gained=partition: self._take_up(gained))  # type: ignore[misc]
-        if changes.gained:
+        if changes.is_settled:
             self.resting.forget()
         mine = np.isin(polled.partition, np.array(settled, np.int64))
         if mine.all():
@@ -237,8 +238,10 @@ class Loop:
         if not tries:
             event = f"{part}_down"
             log.warning(event, reason=str(error))
-        self.status.paused(str(error))
-        if part == "log":  # the store is there: let the heartbeat say so
+        self.status.paused(part, str(error))
+        if part == "log":  # the other chores would wait for it as well
+            self.heartbeat.due(self.status)
+        elif self.sink.stores_apart:
             self._do_chores()
         self.turned_at = time.monotonic()
         self.stopping.wait(PAUSES[min(tries, len(PAUSES) - 1)])
@@ -247,6 +250,6 @@ class Loop:
 
     def _do_chores(self) -> None:
         doing, self.doing = self.doing, "chores"
-        for chore in self.chores:
+        for chore in (self.heartbeat, *self.chores):
             chore.due(self.status)
         self.doing = doing

@@ -32,7 +32,9 @@ log = structlog.get_logger()
 CHUNK = 20_000
 """Records decided between two signs of life."""
 NEAR = 100
-"""Offsets looked at together on the way back to a record."""
+"""Offsets looked at together on the way back to a record, at first."""
+FAR = 5_000
+"""And at most: every look doubles them, for a log may end in a million dead letters."""
 LOOK_BACK = LATENESS + REACH + HOUR
 """Microseconds before the last payment: as far as the windows of a payment that comes as late as it may, and an hour."""
 
@@ -158,23 +160,19 @@ class Restorer:
 
     def _last_event_time(self, partition: int, committed: int, first: int) -> int | None:
         """Event time of the last payment before the committed offset, microseconds."""
-        end = committed
-        while end > first:
-            start = max(first, end - NEAR)
+        for start, end in _backwards(first, committed):
             polled = polled_of(list(self.source.read(TRANSACTIONS, partition, start, end)))
             batch = decode(polled, Intake(topic=TRANSACTIONS, default_currency=NO_CURRENCY)).batch
             if len(batch):
                 return micros(batch.rows.transaction(len(batch) - 1).event_time)
-            end = start
+            self.alive()
         return None
 
     def _last_record(self, partition: int, start: int, end: int) -> Record | None:
         """The last record in a range of offsets, some of which hold none."""
-        while end > start:
-            begin = max(start, end - NEAR)
-            if last := deque(self.source.read(TRANSACTIONS, partition, begin, end), maxlen=1):
+        for begin, behind in _backwards(start, end):
+            if last := deque(self.source.read(TRANSACTIONS, partition, begin, behind), maxlen=1):
                 return last[0]
-            end = begin
         return None
 
     def _replay(self, partition: int, start: int, end: int) -> tuple[int, float]:
@@ -203,6 +201,15 @@ class Restorer:
             self.alive()
         self.decider.states[partition].next_offset = end
         return replayed, self.monotonic() - started
+
+
+def _backwards(first: int, end: int) -> Iterator[tuple[int, int]]:
+    """Ranges of offsets that reach from `end` back to `first`, each twice as long as the one behind it."""
+    step = NEAR
+    while end > first:
+        start = max(first, end - step)
+        yield start, end
+        end, step = start, min(2 * step, FAR)
 
 
 def _refuse_lost(partition: int, committed: int, first: int, end: int) -> None:

@@ -10,11 +10,16 @@ from consumer.deciding import Answer
 from storage.flags.flag_store import FlagStore
 from storage.logs.log import DEAD_LETTERS, FLAGS, Publisher
 
+ACKNOWLEDGE_SECONDS = 5.0
+"""Of one try. Then the loop says that it waits, and waits on for what was sent."""
 _ENCODER = msgspec.json.Encoder()
 
 
 class Sink(Protocol):
     """What becomes of every poll, in two steps. Both may be repeated with the same answer."""
+
+    stores_apart: bool
+    """Whether it stores elsewhere than heartbeats go: then they can say that it waits."""
 
     def resumes_at(self, partition: int, committed: int | None) -> int | None:
         """Where a partition that came goes on, given what the group committed; None: where its checkpoint stands.
@@ -46,6 +51,7 @@ class FlagSink:
 
     flags: FlagStore
     publisher: Publisher
+    stores_apart: bool = False
     _sent: Answer | None = None
     """What the publisher has whole, acknowledged or not."""
 
@@ -66,7 +72,7 @@ class FlagSink:
             self._send(answer)
             self._sent = answer
         if answer.flags or answer.dead:
-            self.publisher.flush()
+            self.publisher.flush(ACKNOWLEDGE_SECONDS)
         self._sent = None
         return answer.next_offsets
 

@@ -3,9 +3,9 @@
 import time
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from consumer.deciding import Answer
 from consumer.metrics import Metrics
+from consumer.rebuilding import still_missing
 from consumer.restoring import Restored
 from fraud.decision import micros
 
@@ -36,6 +37,8 @@ class Status:
     before_policy: int = 0
     flagged: int = 0
     dead: Tally[str] = field(default_factory=Tally)
+    waits_for: str | None = None
+    """The part that is away: log or store."""
     paused_because: str | None = None
     warnings: Sequence[str] = ()
     """What was wrong with the log at the start, and did not keep this process from it."""
@@ -89,17 +92,24 @@ class Status:
         self.metrics.degraded.labels(partition).set(0 if missing is None else missing.end - missing.start)
         self.restored[partition] = restored
 
+    def remembers(self, newest_by_partition: Mapping[int, int]) -> None:
+        """Memory has moved on to these newest event times (microseconds): what no window reaches any more is not missed."""
+        for partition, newest in newest_by_partition.items():
+            restored = self.restored.get(partition)
+            if restored is not None and restored.degraded != still_missing(restored.degraded, newest):
+                self.gained(partition, replace(restored, degraded=None))
+
     def lost(self, partition: int) -> None:
         """A partition went to somebody else."""
         self.restored.pop(partition, None)
 
-    def paused(self, reason: str) -> None:
-        """Nothing is decided until the store is back."""
-        self.state, self.paused_because = "paused", reason
+    def paused(self, part: str, reason: str) -> None:
+        """Nothing is decided until this part is back."""
+        self.state, self.waits_for, self.paused_because = "paused", part, reason
 
     def resumed(self) -> None:
-        """The store is back."""
-        self.state, self.paused_because = "running", None
+        """It is back."""
+        self.state, self.waits_for, self.paused_because = "running", None, None
 
     def rate(self) -> float:
         """Payments a second over the last seconds."""

@@ -13,6 +13,7 @@ from fraud.columns import Ints
 from fraud.errors import LogError
 from storage.logs.embedded_chunks import chunk_row
 from storage.logs.embedded_file import EmbeddedFile
+from storage.logs.log import ACKNOWLEDGE_SECONDS
 from storage.logs.partitioning import Partitioner
 from storage.logs.record_limits import check_record
 
@@ -75,8 +76,8 @@ class EmbeddedPublisher:
         elif not self._has_sent.is_set():
             self._has_sent.set()
 
-    def flush(self) -> None:
-        """Write what waits. Raises LogError when the file does not take it: it goes on waiting, for the next flush."""
+    def flush(self, _seconds: float = ACKNOWLEDGE_SECONDS) -> None:
+        """Write what waits, at once. Raises LogError when the file does not take it: it goes on waiting, for the next flush."""
         with self._lock:
             if not self._buffer:
                 return

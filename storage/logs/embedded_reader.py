@@ -50,7 +50,7 @@ class EmbeddedGroupReader:
         if self._has_told:
             return Assignment()
         self._has_told = True
-        return Assignment(gained=range(self._partitions))
+        return Assignment(gained=range(self._partitions), is_settled=True)
 
     def committed(self, partition: int) -> int | None:
         """The group's committed offset; None when nothing was committed."""

@@ -15,7 +15,7 @@ from storage.logs.kafka_connection import KafkaConnection, KafkaSecurity
 from storage.logs.kafka_publisher import KafkaPublisher
 from storage.logs.kafka_reader import KafkaGroupReader
 from storage.logs.kafka_topics import misconfigured
-from storage.logs.log import ALL_TOPICS, Problem, Record, Topic
+from storage.logs.log import ALL_TOPICS, MAX_BATCH_BYTES, Problem, Record, Topic
 
 UNKNOWN_TOPIC = 3
 READ_TIMEOUT_MS = 30_000
@@ -137,15 +137,8 @@ class KafkaLog:
         return described
 
     def _create(self, topic: Topic) -> None:
-        configs = {"message.timestamp.type": "LogAppendTime"}
-        if topic.compacted:
-            configs["cleanup.policy"] = "compact"
-        if topic.keep_for_ever:
-            configs["retention.ms"] = "-1"
-        elif topic.keep_days is not None:
-            configs["retention.ms"] = str(topic.keep_days * 86_400_000)
         try:
-            self._admin.create_topics({topic.name: {"num_partitions": topic.partitions, "configs": configs}})
+            self._admin.create_topics({topic.name: {"num_partitions": topic.partitions, "configs": _kept(topic)}})
         except TopicAlreadyExistsError:  # somebody was faster
             return
 
@@ -169,6 +162,18 @@ class KafkaLog:
             raise
         with self._lock:
             self._idle.append(consumer)
+
+
+def _kept(topic: Topic) -> dict[str, str]:
+    # Said for every topic: the broker's default may be smaller than a flag.
+    configs = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(MAX_BATCH_BYTES)}
+    if topic.compacted:
+        configs["cleanup.policy"] = "compact"
+    if topic.keep_for_ever:
+        configs["retention.ms"] = "-1"
+    elif topic.keep_days is not None:
+        configs["retention.ms"] = str(topic.keep_days * 86_400_000)
+    return configs
 
 
 READING = {

@@ -10,10 +10,11 @@ from typing import Any
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError, RetriableError
+from kafka.errors import AuthorizationError, KafkaError, MessageSizeTooLargeError, RetriableError
 
 from fraud.errors import LogAwayError, LogError, PoisonedError
 from storage.logs.kafka_connection import KafkaConnection
+from storage.logs.log import ACKNOWLEDGE_SECONDS, MAX_BATCH_BYTES
 from storage.logs.partitioning import Partitioner
 from storage.logs.record_limits import check_record
 
@@ -30,7 +31,6 @@ OPTIONS: dict[str, Any] = {
 # The client keeps what it has not sent without any limit: we wait for the oldest beyond this many.
 MAX_UNACKNOWLEDGED = 20_000
 LOOK_EVERY = 256
-ACKNOWLEDGE_SECONDS = 180.0
 
 log = structlog.get_logger()
 
@@ -78,18 +78,18 @@ class KafkaPublisher:
         self._hand_over(sent)
         self._pending.append(sent)
         if len(self._pending) % LOOK_EVERY == 0:
-            self._forget_acknowledged()
+            self._forget_acknowledged(ACKNOWLEDGE_SECONDS)
             if len(self._pending) > MAX_UNACKNOWLEDGED:
                 self._wait_for_oldest()
 
-    def flush(self) -> None:
-        """Wait until everything sent is acknowledged.
+    def flush(self, seconds: float = ACKNOWLEDGE_SECONDS) -> None:
+        """Wait until everything sent is acknowledged, for so many seconds where nothing has to be sent again.
 
         Raises LogError naming the first record that the log refused (it is dropped), LogAwayError where some were not
         acknowledged in time (they are on their way again, and the next flush waits for them).
         """
-        self._wait(self._pending)
-        self._forget_acknowledged()
+        self._wait(self._pending, seconds)
+        self._forget_acknowledged(seconds)
         if self._pending:
             raise LogAwayError(
                 f"Kafka acknowledged all but {len(self._pending)} records, the first for {self._pending[0].topic}"
@@ -119,23 +119,23 @@ class KafkaPublisher:
         if sent.on_ack is not None:
             sent.future.add_callback(partial(_acknowledge, sent.on_ack))
 
-    def _forget_acknowledged(self) -> None:
+    def _forget_acknowledged(self, seconds: float) -> None:
         """Drop acknowledged records from the front; the first failed one makes us recover."""
         while self._pending and self._pending[0].future.is_done:
             if self._pending[0].future.failed():
-                self._recover()
+                self._recover(seconds)
                 return
             self._pending.popleft()
 
     def _wait_for_oldest(self) -> None:
-        self._wait([self._pending[0]])
-        self._forget_acknowledged()
+        self._wait([self._pending[0]], ACKNOWLEDGE_SECONDS)
+        self._forget_acknowledged(ACKNOWLEDGE_SECONDS)
 
-    def _wait(self, records: Sequence[_Sent] | deque[_Sent]) -> None:
+    def _wait(self, records: Sequence[_Sent] | deque[_Sent], seconds: float) -> None:
         """Until every one of these is acknowledged or has failed."""
-        deadline = time.monotonic() + ACKNOWLEDGE_SECONDS
+        deadline = time.monotonic() + seconds
         with suppress(KafkaError):  # it fails where a batch was split, too: only the records' own answers count
-            self._producer.flush(ACKNOWLEDGE_SECONDS)
+            self._producer.flush(seconds)
         for sent in records:
             if not sent.future.is_done:
                 with suppress(KafkaError):
@@ -143,7 +143,7 @@ class KafkaPublisher:
             if not sent.future.is_done:
                 raise LogAwayError(f"Kafka does not acknowledge what was sent to {sent.topic}")
 
-    def _recover(self) -> None:
+    def _recover(self, seconds: float) -> None:
         """Send everything again that is not acknowledged; what the log refuses for its own sake is put aside.
 
         Where that meets an outage, all of it stays pending: whoever flushes again goes on from here.
@@ -152,19 +152,19 @@ class KafkaPublisher:
         error = first.future.exception
         if isinstance(error, AuthorizationError):
             raise self._connection.error(f"sending to {first.topic}", error) from error
-        again = self._unacknowledged(self._pending)
+        again = self._unacknowledged(self._pending, seconds)
         self._pending = deque(again)
         if isinstance(error, RetriableError):
             self._hand_over_all(again)
         else:
             self._replace(again[0])
-            self._send_in_halves(again)
+            self._send_in_halves(again, seconds)
             self._pending.clear()
 
-    def _send_in_halves(self, records: Sequence[_Sent]) -> None:
+    def _send_in_halves(self, records: Sequence[_Sent], seconds: float) -> None:
         """Send records in order to find which of them ruin the client; the others are acknowledged on return."""
         self._hand_over_all(records)
-        failed = self._unacknowledged(records)
+        failed = self._unacknowledged(records, seconds)
         if not failed:
             return
         if isinstance(failed[0].future.exception, RetriableError):  # the brokers are away: no fault of the record
@@ -174,15 +174,15 @@ class KafkaPublisher:
             self._refuse(failed[0])
             return
         middle = len(failed) // 2
-        self._send_in_halves(failed[:middle])
-        self._send_in_halves(failed[middle:])
+        self._send_in_halves(failed[:middle], seconds)
+        self._send_in_halves(failed[middle:], seconds)
 
     def _hand_over_all(self, records: Sequence[_Sent]) -> None:
         for sent in records:
             self._hand_over(sent)
 
-    def _unacknowledged(self, records: Sequence[_Sent] | deque[_Sent]) -> list[_Sent]:
-        self._wait(records)
+    def _unacknowledged(self, records: Sequence[_Sent] | deque[_Sent], seconds: float) -> list[_Sent]:
+        self._wait(records, seconds)
         return [sent for sent in records if sent.future.failed()]
 
     def _replace(self, failed: _Sent) -> None:
@@ -197,7 +197,7 @@ class KafkaPublisher:
         self._pending.remove(sent)
         self._refused.append(
             PoisonedError(
-                f"Kafka refused a record of {size} bytes for {sent.topic}: {reason}; everything else was sent"
+                f"Kafka refused a record of {size} bytes for {sent.topic}: {reason}{_remedy(sent)}; everything else was sent"
             )
         )
 
@@ -210,6 +210,11 @@ class KafkaPublisher:
             self._producer.close(timeout=10)
         except KafkaError as error:
             log.warning("publisher_not_closed", error=type(error).__name__)
+
+
+def _remedy(sent: _Sent) -> str:
+    is_too_large = isinstance(sent.future.exception, MessageSizeTooLargeError)
+    return f" (set max.message.bytes={MAX_BATCH_BYTES} on the topic)" if is_too_large else ""
 
 
 def _acknowledge(on_ack: OnAck, metadata: Any) -> None:

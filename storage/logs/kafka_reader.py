@@ -21,8 +21,8 @@ from storage.logs.log import Assignment
 # A commit in the middle of a rebalance waits for the slowest other member, which may be rebuilding state; then it may be asked
 # again.
 COMMIT_SECONDS = 60.0
-# Without an answer for so long the brokers are away; whoever commits may ask again.
-ANSWER_MS = 30_000
+# Without an answer for so long the brokers are away; whoever asked may ask again, and says meanwhile that it waits.
+ANSWER_MS = 5_000
 # Lag is asked for between two polls, and worth no long wait.
 END_OFFSETS_MS = 5_000
 LEARN_SECONDS = 30.0
@@ -65,7 +65,7 @@ class KafkaGroupReader:
         self._standing: dict[int, int] = {}
         self._committed_at = time.monotonic()
         self._is_paused = False
-        self._changes: deque[tuple[str, int]] = deque()
+        self._changes: deque[tuple[str, int | None]] = deque()
         with connection.translated(f"joining group {group}"):
             self._consumer: Any = KafkaConsumer(
                 **connection.options(), **OPTIONS, group_id=group, group_instance_id=member
@@ -91,8 +91,12 @@ class KafkaGroupReader:
         """What changed since the last call; a partition in both lists was lost and came back."""
         gained: dict[int, None] = {}
         lost: dict[int, None] = {}
+        is_settled = False
         while self._changes:
             change, partition = self._changes.popleft()
+            if partition is None:
+                is_settled = True
+                continue
             self._positioned.discard(partition)
             self._standing.pop(partition, None)
             if change == "gained":
@@ -100,7 +104,7 @@ class KafkaGroupReader:
             else:
                 lost[partition] = None
                 gained.pop(partition, None)
-        return Assignment(gained=tuple(gained), lost=tuple(lost))
+        return Assignment(gained=tuple(gained), lost=tuple(lost), is_settled=is_settled)
 
     def committed(self, partition: int) -> int | None:
         """The group's committed offset; None when nothing was committed."""
@@ -201,7 +205,7 @@ class KafkaGroupReader:
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # the client demands its own class
     """Runs on the client's IO thread, where any request would raise: it pauses and enqueues, no more."""
 
-    def __init__(self, consumer: Any, changes: deque[tuple[str, int]]) -> None:
+    def __init__(self, consumer: Any, changes: deque[tuple[str, int | None]]) -> None:
         self._consumer = consumer
         self._changes = changes
 
@@ -211,6 +215,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # the client d
             self._consumer.pause(at)
             self._consumer.seek(at, 0)
             self._changes.append(("gained", at.partition))
+        self._changes.append(("settled", None))
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self._changes.extend(("lost", at.partition) for at in sorted(revoked))

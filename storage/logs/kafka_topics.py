@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from fraud.window_columns import HOUR, LATENESS, REACH
-from storage.logs.log import POLICIES, TRANSACTIONS, Problem
+from storage.logs.log import DEAD_LETTERS, FLAGS, MAX_BATCH_BYTES, MAX_RECORD_BYTES, POLICIES, TRANSACTIONS, Problem
 
 NEEDED = timedelta(microseconds=LATENESS + REACH + HOUR)
 """How far back a consumer without a checkpoint reads."""
 FOR_EVER = "-1"
 DECIDED_BY_APPEND_TIME = (TRANSACTIONS, POLICIES)
+WRITTEN_BY_CONSUMERS = (FLAGS, DEAD_LETTERS)
+AROUND_A_RECORD = 1_000
+"""Bytes that Kafka adds to a record that travels alone, and some to spare."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 Configs = Mapping[str, Mapping[str, str]]
@@ -18,7 +21,7 @@ Configs = Mapping[str, Mapping[str, str]]
 
 def misconfigured(configs: Configs) -> list[Problem]:
     """What is wrong with topics that are there, those first that no consumer may start on."""
-    return [*_clocks(configs), *_memory(configs)]
+    return [*_clocks(configs), *_room(configs), *_memory(configs)]
 
 
 def _clocks(configs: Configs) -> Iterator[Problem]:
@@ -27,6 +30,18 @@ def _clocks(configs: Configs) -> Iterator[Problem]:
             says = (
                 f"topic `{topic}` is not kept by LogAppendTime: decisions would depend on senders' clocks; "
                 "set message.timestamp.type=LogAppendTime"
+            )
+            yield Problem(says=says, forbids_start=True)
+
+
+def _room(configs: Configs) -> Iterator[Problem]:
+    """A flag or dead letter that its topic refuses can be neither told nor passed over: its partition would stand still."""
+    for topic in WRITTEN_BY_CONSUMERS:
+        room = int(configs.get(topic, {}).get("max.message.bytes", MAX_BATCH_BYTES))
+        if room < MAX_RECORD_BYTES + AROUND_A_RECORD:
+            says = (
+                f"topic `{topic}` takes no record over {room} bytes, and a consumer may have a larger one to send: "
+                f"set max.message.bytes={MAX_BATCH_BYTES} on it"
             )
             yield Problem(says=says, forbids_start=True)
 

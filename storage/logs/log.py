@@ -19,8 +19,12 @@ FLAGS = "flags"
 DEAD_LETTERS = "transactions.dlq"
 ALL_TOPICS = (TRANSACTIONS, LABELS, USERS, POLICIES, FLAGS, DEAD_LETTERS)
 
+ACKNOWLEDGE_SECONDS = 180.0
+"""How long a command waits for acknowledgements."""
 MAX_RECORD_BYTES = 1_000_000
 """Key and value together; what is larger is refused before it is sent. A dead letter must stay below it."""
+MAX_BATCH_BYTES = 1_048_588
+"""What a broker must take at once: such a record with all that goes with it. Kafka's own default of `max.message.bytes`."""
 
 
 class Record(NamedTuple):
@@ -65,6 +69,8 @@ class Assignment:
 
     gained: Sequence[int] = ()
     lost: Sequence[int] = ()
+    is_settled: bool = False
+    """Whether a rebalance ended: what was lost and is not gained by now is another member's, also where nothing is gained."""
 
 
 class Publisher(Protocol):
@@ -84,10 +90,11 @@ class Publisher(Protocol):
         """
         ...
 
-    def flush(self) -> None:
-        """Wait until everything sent is acknowledged. Raises LogError naming the first record that is not.
+    def flush(self, seconds: float = ACKNOWLEDGE_SECONDS) -> None:
+        """Wait until everything sent is acknowledged. Raises LogError naming the first record that the log refused.
 
-        A poisoned client is replaced inside: what was not acknowledged is sent again in its order.
+        LogAwayError where an acknowledgement does not come within so many seconds: what was sent stays on its way, and the next
+        flush waits for it. A poisoned client is replaced inside: what was not acknowledged is sent again in its order.
         """
         ...
 

@@ -1,16 +1,25 @@
 """While log or store are away a consumer waits where it is: no step is skipped, none comes too early, and it says why."""
 
+import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from consumer.loop import Loop
+from consumer.heartbeat import HeartbeatChore
+from consumer.loop import PAUSES, Loop
 from consumer.policies import PolicyReader, Scorers
-from fraud.errors import LogAwayError, LogError
+from consumer.sink import ACKNOWLEDGE_SECONDS
+from dashboard.status import SILENT_AFTER
+from fraud.errors import LogAwayError, LogError, StoreError
+from storage.flags.flag_store import Heartbeat
+from storage.logs.kafka_reader import ANSWER_MS
 from storage.logs.log import FLAGS
 from tests.builders import NOON, transaction
 from tests.consumer.roads import STRICTER, Road
@@ -147,6 +156,135 @@ def test_an_outage_of_the_log_costs_nothing_wherever_it_begins(tmp_path: Path, b
     assert road.minutes() == whole.minutes()
     published = [one for partition in range(2) for one in road.log.read(FLAGS, partition, 0)]
     assert len(published) == len(road.flags()) > 10
+
+
+class Heard:
+    """A store that notes what is said of the process, and answers otherwise like the one it stands for."""
+
+    def __init__(self, store: Any) -> None:
+        self.said: list[tuple[str, Any]] = []
+        self._store = store
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        self.said.append((heartbeat.state, heartbeat.facts["paused_because"]))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def heard(loop: Loop) -> Heard:
+    """Ten seconds pass between any two beats."""
+    assert isinstance(loop.heartbeat, HeartbeatChore)
+    ticks = count(step=10)
+    store = Heard(loop.heartbeat.store)
+    loop.heartbeat = replace(loop.heartbeat, store=store, monotonic=lambda: float(next(ticks)))
+    return store
+
+
+def of_archive_folder(loop: Loop) -> None:
+    sink: Any = loop.sink
+    sink.files = Away(sink.files, {"write": 3}, error=StoreError)
+
+
+@pytest.mark.parametrize(
+    ("role", "breaks"),
+    [
+        pytest.param("consumer", of_publisher(after=False), id="for an acknowledgement"),
+        pytest.param("consumer", of_reader("commit"), id="for a commit"),
+        pytest.param("archive", of_reader("commit"), id="for a commit of the archive"),
+        pytest.param("archive", of_archive_folder, id="for the archive's folder"),
+    ],
+)
+def test_who_waits_goes_on_saying_for_what(tmp_path: Path, role: str, breaks: Callable[[Loop], None]) -> None:
+    road = travelled(tmp_path)
+    loop = (road.consumer if role == "consumer" else partial(road.archiver, "archive"))(records=len(PAYMENTS))
+    breaks(loop)
+    store = heard(loop)
+    loop.stopping = NoWaiting()
+
+    run(loop)
+
+    assert store.said.count(("paused", "away")) == 3
+    assert store.said[-1] == ("stopping", None)
+
+
+def test_a_store_that_is_away_as_well_keeps_nobody_from_waiting_for_the_log(tmp_path: Path) -> None:
+    road = travelled(tmp_path)
+    loop = road.consumer(records=len(PAYMENTS))
+    of_publisher(after=False)(loop)
+    assert isinstance(loop.heartbeat, HeartbeatChore)
+    loop.heartbeat.store = Away(road.store, {"beat": 1_000}, error=StoreError)
+    loop.stopping = NoWaiting()
+
+    run(loop)
+
+    assert len(road.flags()) > 10
+
+
+def test_the_lag_is_not_asked_of_a_log_that_is_away(tmp_path: Path) -> None:
+    loop = travelled(tmp_path).consumer(records=len(PAYMENTS))
+    loop.reader = Away(loop.reader, {"commit": 3})
+    asked: list[str | None] = []
+    assert isinstance(loop.heartbeat, HeartbeatChore)
+    reader: Any = loop.heartbeat.reader
+    reader = Asked(reader, lambda: asked.append(loop.status.waits_for))
+    heard(loop)
+    loop.heartbeat = replace(loop.heartbeat, reader=reader)
+    loop.stopping = NoWaiting()
+
+    run(loop)
+
+    assert set(asked) == {None}
+
+
+class Asked:
+    """A reader that says when it is asked for the ends of partitions."""
+
+    def __init__(self, reader: Any, on_ask: Callable[[], None]) -> None:
+        self._reader, self._on_ask = reader, on_ask
+
+    def end_offsets(self, partitions: Any) -> Any:
+        self._on_ask()
+        return self._reader.end_offsets(partitions)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(ACKNOWLEDGE_SECONDS, id="an acknowledgement"),
+        pytest.param(ANSWER_MS / 1e3, id="a commit"),
+    ],
+)
+def test_one_try_and_the_pause_after_it_are_shorter_than_a_silence_that_the_dashboard_reports(seconds: float) -> None:
+    assert seconds + PAUSES[-1] < SILENT_AFTER.total_seconds()
+
+
+def test_a_publish_is_tried_for_no_longer_than_that(tmp_path: Path) -> None:
+    loop = travelled(tmp_path).consumer(records=len(PAYMENTS))
+    sink: Any = loop.sink
+    sink.publisher = publisher = Patient(sink.publisher)
+
+    run(loop)
+
+    assert set(publisher.patience) == {ACKNOWLEDGE_SECONDS}
+
+
+class Patient:
+    """A publisher that notes for how long its acknowledgements are waited for."""
+
+    def __init__(self, publisher: Any) -> None:
+        self.patience: list[float] = []
+        self._publisher = publisher
+
+    def flush(self, seconds: float = math.inf) -> None:
+        self.patience.append(seconds)
+        self._publisher.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._publisher, name)
 
 
 def test_what_the_log_refuses_for_good_ends_the_consumer(tmp_path: Path) -> None:

@@ -60,11 +60,26 @@ def test_what_does_not_come_back_is_freed(tmp_path: Path) -> None:
     loop.run()
     loop.reader.assignment = lambda: Assignment(lost=(0, 1))  # type: ignore[method-assign] # nobody joins by the book here
     loop._polled()
-    loop.reader.assignment = lambda: Assignment(gained=(1,))  # type: ignore[method-assign]
+    loop.reader.assignment = lambda: Assignment(gained=(1,), is_settled=True)  # type: ignore[method-assign]
     loop._polled()
     loop.close()
 
     assert (sorted(loop.decider.states), loop.resting._kept) == ([1], {})
+
+
+def test_a_member_that_is_left_without_a_partition_keeps_no_memory(tmp_path: Path) -> None:
+    road = Road(tmp_path)
+    send_all(road)
+    loop = road.consumer(records=40, at_once=20)
+    loop.run()
+    loop.reader.assignment = lambda: Assignment(lost=(0, 1))  # type: ignore[method-assign] # nobody joins by the book here
+    loop._polled()
+    kept = sorted(loop.resting._kept)
+    loop.reader.assignment = lambda: Assignment(is_settled=True)  # type: ignore[method-assign]
+    loop._polled()
+    loop.close()
+
+    assert (kept, loop.resting._kept) == ([0, 1], {})
 
 
 class Rebalanced:
@@ -80,7 +95,7 @@ class Rebalanced:
     def assignment(self) -> Assignment:
         if self._commits == 2 and not self._told:
             self._told = True
-            return Assignment(gained=(0, 1), lost=(0, 1))
+            return Assignment(gained=(0, 1), lost=(0, 1), is_settled=True)
         answer: Assignment = self._reader.assignment()
         return answer
 

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consumer.checkpoints import SCHEMA
 from consumer.loop import Loop
+from consumer.restoring import FAR
+from fraud.decision import micros
 from fraud.errors import FailpointError, StateError
 from fraud.schema import Transaction
 from storage.failpoints import arm, disarm
@@ -111,6 +114,37 @@ def test_a_partition_of_dead_letters_alone_goes_on_where_it_stood(tmp_path: Path
     assert loop.status.restored[0].next_offset == 250
     assert loop.status.restored[0].degraded is None
     assert (len(road.flags()), len(road.dead())) == (1, 253)
+
+
+def test_the_way_back_over_many_dead_letters_is_taken_in_growing_steps(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    road.send([*payments(1), *[b"broken"] * 20_000], seconds=0.001)
+    loop = committed_at(road, 20_001)
+    read: list[int] = []
+    breaths: list[None] = []
+    source: Any = Reads(road.log, read)
+    restorer = replace(loop.restorer, source=source, alive=lambda: breaths.append(None))
+
+    found = restorer._last_event_time(0, 20_001, 0)
+    loop.close()
+
+    assert found == micros(NOON)
+    assert read[:3] == [100, 200, 400]
+    assert max(read) == FAR
+    assert sum(read) == 20_001
+    assert len(read) == len(breaths) + 1 == 9
+
+
+class Reads:
+    """A log that notes how many offsets it is asked for at once."""
+
+    def __init__(self, log: Any, read: list[int]) -> None:
+        self._log, self._read = log, read
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Any:
+        self._read.append(end - start)
+        return self._log.read(topic, partition, start, end)
 
 
 def test_a_group_that_stands_beyond_the_end_of_the_log_is_refused(tmp_path: Path) -> None:

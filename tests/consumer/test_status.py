@@ -104,8 +104,34 @@ def test_what_a_partition_lacks_is_said_while_it_is_here(status: Status) -> None
     assert status.facts()["degraded"] == []
 
 
+def test_what_no_window_reaches_any_more_is_not_missed(status: Status) -> None:
+    whole = Restored(next_offset=9, from_checkpoint=None, replayed=0, degraded=None)
+    status.gained(0, replace(whole, degraded=Missing(start=3, end=8, reason="gone", until=100)))
+    status.gained(1, replace(whole, degraded=Missing(start=3, end=8, reason="gone")))
+
+    status.remembers({0: 99, 1: 1_000, 2: 1_000})
+    assert [missed(status, partition) for partition in range(2)] == [5, 5]
+
+    status.remembers({0: 100})
+    assert [missed(status, partition) for partition in range(2)] == [0, 5]
+    assert status.facts()["degraded"] == ["partition 1: offsets 3 to 8 are missing: gone"]
+
+
+def missed(status: Status, partition: int) -> float | None:
+    return status.metrics.registry.get_sample_value("fraud_degraded_offsets", {"partition": str(partition)})
+
+
+def test_a_heartbeat_lets_go_of_what_is_no_longer_missed(loop: Loop, clock: Clock) -> None:
+    newest = loop.decider.engine.windows(0).newest
+    loop.status.gained(0, replace(loop.status.restored[0], degraded=Missing(start=0, end=8, reason="", until=newest)))
+
+    heart_of(loop, clock, Beats()).due(loop.status)
+
+    assert missed(loop.status, 0) == 0
+
+
 def test_a_pause_says_why_until_the_store_is_back(status: Status) -> None:
-    status.paused("no answer")
+    status.paused("store", "no answer")
     assert (status.state, status.facts()["paused_because"]) == ("paused", "no answer")
 
     status.resumed()
@@ -148,8 +174,8 @@ def test_a_heartbeat_says_how_the_consumer_is(loop: Loop) -> None:
 
 
 def heart_of(loop: Loop, clock: Clock, store: Any) -> HeartbeatChore:
-    (chore,) = (chore for chore in loop.chores if isinstance(chore, HeartbeatChore))
-    return replace(chore, store=store, now=clock.now, monotonic=clock.monotonic, _at=-1e9, _state="")
+    assert isinstance(loop.heartbeat, HeartbeatChore)
+    return replace(loop.heartbeat, store=store, now=clock.now, monotonic=clock.monotonic, _at=-1e9, _state="")
 
 
 class Beats:
@@ -178,7 +204,7 @@ def test_the_heart_beats_every_few_seconds_and_on_every_change(loop: Loop, clock
     heart.due(loop.status)
     assert beats.states == ["running", "running"]
 
-    loop.status.paused("no answer")
+    loop.status.paused("store", "no answer")
     heart.due(loop.status)
     assert beats.states == ["running", "running", "paused"]
 

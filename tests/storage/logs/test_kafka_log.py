@@ -12,7 +12,7 @@ from fraud.errors import LogError, PoisonedError
 from storage.logs.copying import import_topics
 from storage.logs.kafka_connection import KafkaSecurity
 from storage.logs.kafka_log import KafkaLog
-from storage.logs.log import Problem, Topic
+from storage.logs.log import MAX_BATCH_BYTES, MAX_RECORD_BYTES, Problem, Topic
 from tests.services.kafka import PASSWORD, USER, Broker
 from tests.services.server import free_port
 from tests.storage.logs.traffic import everything, join, make, poll_values, publish, until
@@ -177,7 +177,10 @@ def test_a_refused_record_costs_no_other_record_its_place(kafka_log, topic, admi
         publisher.send(topic, key, value)
         values_by_key[key].append(value)
 
-    with pytest.raises(PoisonedError, match=r"refused a record of 9006 bytes .*; everything else was sent"):
+    with pytest.raises(
+        PoisonedError,
+        match=r"refused a record of 9006 bytes .*set max.message.bytes=1048588 .*; everything else was sent",
+    ):
         publisher.flush()
     publisher.send(topic, b"user-0", b"later")
     values_by_key[b"user-0"].append(b"later")
@@ -269,6 +272,31 @@ def test_an_import_holds_what_kafka_holds(kafka_log, embedded_log, topic, admin)
     for partition in range(3):
         assert embedded_log.bounds(topic, partition) == kafka_log.bounds(topic, partition)
         assert embedded_log.offset_at(topic, partition, middle) == kafka_log.offset_at(topic, partition, middle)
+
+
+def test_a_topic_too_small_for_a_flag_is_a_problem_and_none_that_is_made_here_is(kafka_log, admin):
+    kafka_log.create([Topic(name="flags", partitions=1)])
+    assert [problem for problem in kafka_log.problems() if "`flags` takes no record" in problem.says] == []
+    resource = ConfigResource(ConfigResourceType.TOPIC, "flags", configs={"max.message.bytes": "2000"})
+    admin.alter_configs([resource])
+
+    problems = kafka_log.problems()
+
+    resource.configs = {"max.message.bytes": str(MAX_BATCH_BYTES)}
+    admin.alter_configs([resource])
+    [problem] = [problem for problem in problems if "`flags` takes no record over 2000 bytes" in problem.says]
+    assert problem.forbids_start
+
+
+def test_the_largest_record_of_all_fits_into_a_topic_that_is_made_here(kafka_log, topic):
+    make(kafka_log, topic)
+    publisher = kafka_log.publisher()
+    publisher.send(topic, b"k", bytes(MAX_RECORD_BYTES - 1))
+    publisher.send(topic, b"k", b"behind it")
+
+    publisher.close()
+
+    assert [len(record.value or b"") for record in everything(kafka_log, topic)] == [MAX_RECORD_BYTES - 1, 9]
 
 
 def test_a_topic_kept_by_senders_clocks_is_a_problem(kafka_log, admin):

@@ -115,9 +115,9 @@ def test_an_outage_while_records_are_sent_again_loses_none(
     assert set(broker.values) == {b"one", b"two"}
 
 
-def outcome(publisher: KafkaPublisher) -> type[Exception] | None:
+def outcome(publisher: KafkaPublisher, seconds: float = 180.0) -> type[Exception] | None:
     try:
-        publisher.flush()
+        publisher.flush(seconds)
     except LogError as error:
         return type(error)
     return None
@@ -130,3 +130,26 @@ def test_a_record_is_not_refused_for_an_outage() -> None:
 
     with pytest.raises(LogAwayError):
         publisher.flush()
+
+
+class Unanswered(Answer):
+    """A future that nobody has answered yet."""
+
+    is_done = False
+
+    def get(self, _timeout: float) -> None:
+        raise KafkaTimeoutError("not yet")
+
+
+def test_an_acknowledgement_is_waited_for_as_long_as_asked_and_nothing_is_sent_twice() -> None:
+    broker = Broker()
+    publisher = sent_to(broker, b"one")
+    sent = publisher._pending[0]
+    sent.future = Unanswered(None)
+
+    met = [outcome(publisher, seconds=0.0) for _ in range(3)]
+    sent.future = Answer(None)
+    met.append(outcome(publisher, seconds=0.0))
+
+    assert met == [LogAwayError] * 3 + [None]
+    assert broker.values == [b"one"]

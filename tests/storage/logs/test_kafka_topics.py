@@ -2,7 +2,8 @@
 
 import pytest
 
-from storage.logs.kafka_topics import misconfigured
+from storage.logs.kafka_topics import AROUND_A_RECORD, misconfigured
+from storage.logs.log import MAX_BATCH_BYTES, MAX_RECORD_BYTES
 
 NEEDED_MS = 37 * 86_400_000 + 3_600_000
 KEPT = {
@@ -12,6 +13,7 @@ KEPT = {
     "cleanup.policy": "delete",
 }
 FOR_EVER = {**KEPT, "retention.ms": "-1"}
+LARGEST = MAX_RECORD_BYTES + AROUND_A_RECORD
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,8 @@ FOR_EVER = {**KEPT, "retention.ms": "-1"}
         pytest.param(
             "policies", {"message.timestamp.type": "CreateTime"}, "senders' clocks", True, id="policies' clock"
         ),
+        pytest.param("flags", {"max.message.bytes": str(LARGEST - 1)}, "takes no record", True, id="a flag too large"),
+        pytest.param("transactions.dlq", {"max.message.bytes": "500000"}, "takes no record", True, id="a dead letter"),
         pytest.param("transactions", {"retention.ms": str(NEEDED_MS - 1)}, "after 37 days", False, id="just too short"),
         pytest.param("transactions", {"retention.ms": "604800000"}, "after 7 days", False, id="Kafka's own default"),
         pytest.param("transactions", {"retention.ms": "3600000"}, "after 1:00:00", False, id="an hour"),
@@ -36,7 +40,7 @@ FOR_EVER = {**KEPT, "retention.ms": "-1"}
 def test_each_way_of_forgetting_is_said_with_what_to_set(
     topic: str, config: dict[str, str], hint: str, forbids_start: bool
 ) -> None:
-    configs = {"transactions": KEPT, "policies": FOR_EVER}
+    configs = {"transactions": KEPT, "policies": FOR_EVER, "flags": KEPT, "transactions.dlq": KEPT}
 
     [problem] = misconfigured({**configs, topic: {**configs[topic], **config}})
 
@@ -49,6 +53,11 @@ def test_each_way_of_forgetting_is_said_with_what_to_set(
 @pytest.mark.parametrize("kept", [str(NEEDED_MS), str(NEEDED_MS + 1), "-1"], ids=["exactly", "longer", "for ever"])
 def test_topics_that_reach_back_far_enough_are_well(kept: str) -> None:
     assert misconfigured({"transactions": {**KEPT, "retention.ms": kept}, "policies": FOR_EVER}) == []
+
+
+@pytest.mark.parametrize("room", [LARGEST, MAX_BATCH_BYTES], ids=["just enough", "as made by init"])
+def test_topics_that_take_the_largest_record_are_well(room: int) -> None:
+    assert misconfigured({"flags": {"max.message.bytes": str(room)}}) == []
 
 
 def test_a_topic_that_is_missing_is_no_matter_of_how_it_is_kept() -> None:
