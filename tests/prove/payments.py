@@ -33,6 +33,8 @@ CITIES = (
 CHANNELS = ("pos", "online", "atm", "transfer")
 CHANNEL_SHARES = (55, 90, 95, 100)
 """Percent, added up."""
+DAYS = 45.0
+"""Of event times, where a row asks for nothing else."""
 PER_USER_AND_DAY = 4.4
 CITY_MERCHANTS = 40
 TAXI = "4121"
@@ -51,7 +53,7 @@ class Traffic:
     seed: int
     count: int
     until: datetime
-    days: float = 45.0
+    days: float = DAYS
     """How far their event times reach back."""
     duplicates: float = 0.05
     late: float = 0.10

@@ -11,8 +11,10 @@ from tests.prove.stage import Plan, Stage, stage
 RATE = 1_000.0
 SECONDS = 20 * 60.0
 EVERY = 5.0
-SETTLED = 0.4
-"""Share of the time after which users and windows no longer become more: they are counted in growth before."""
+DAYS = 100.0
+"""Of event times: what windows remember (37 days) is full after less than half of the payments, and then no longer grows."""
+SETTLED = 0.5
+"""Share of the time after which growth counts."""
 FLAT_MB_AN_HOUR = 60.0
 FLAT_FILES_AN_HOUR = 6.0
 
@@ -21,7 +23,9 @@ def soak(outcome: Outcome) -> None:
     """1,000 payments a second for twenty minutes; the slopes of memory and open files are shown, and must be flat."""
     seconds = SECONDS * outcome.scale
     members = ("static-1", "static-2")
-    with stage(Plan(seed=outcome.seed, count=round(RATE * seconds * 1.1), rate=RATE, members=members)) as opened:
+    with stage(
+        Plan(seed=outcome.seed, count=round(RATE * seconds * 1.1), rate=RATE, days=DAYS, members=members)
+    ) as opened:
         measured = {name: _Measured() for name in members}
         started = time.monotonic()
         while time.monotonic() - started < seconds:

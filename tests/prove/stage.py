@@ -14,7 +14,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from tests.prove.fleet import ARCHIVE, ROOT, Fleet
-from tests.prove.payments import Traffic
+from tests.prove.payments import DAYS, Traffic
 from tests.prove.progress import Progress
 from tests.prove.proxy import Proxy, proxy
 from tests.road.kafka_road import KafkaRoad, kafka_road
@@ -46,6 +46,8 @@ class Plan:
     """Messages at most; event times end with the last."""
     rate: float
     """Messages per second."""
+    days: float = DAYS
+    """How far the event times of `count` messages reach back."""
     members: Sequence[str] = ("static-1", "static-2", "static-3")
     """Names that begin with `static` are fixed members of the group."""
     archive: bool = False
@@ -175,7 +177,7 @@ class Stage:
         return frozenset(int(partition) for beat in beats for partition in beat.facts.get("lag", {}))
 
     def _start_sender(self) -> None:
-        traffic = Traffic(seed=self.plan.seed, count=self.plan.count, until=datetime.now(UTC))
+        traffic = Traffic(seed=self.plan.seed, count=self.plan.count, until=datetime.now(UTC), days=self.plan.days)
         options = {**asdict(traffic), "until": traffic.until.isoformat()}
         options |= {"log": self.road.settings.log, "rate": self.plan.rate}
         file = self.folder / "traffic.json"
