@@ -38,8 +38,8 @@ class Verification:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no offset lies in the range: perhaps its bounds are not those that were meant."""
-        return not any(map(len, self.ranges))
+        """Whether no offset lies in the range and nothing says why: perhaps its bounds are not those that were meant."""
+        return not (self.gaps or self.unread or any(map(len, self.ranges)))
 
     @property
     def exit_code(self) -> int:

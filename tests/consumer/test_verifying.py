@@ -281,6 +281,7 @@ def test_a_group_that_committed_nothing_is_not_verified(tmp_path: Path) -> None:
 
     assert found.exit_code == 2
     assert "has committed nothing" in found.unread[0]
+    assert not any("look at its bounds" in line for line in found.lines())
 
 
 def test_a_partition_that_there_is_not_is_refused(road: Road) -> None:
