@@ -2,12 +2,14 @@
 
 import gc
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from multiprocessing import active_children, get_context
+from typing import Any
 
 from cli.rules_file import read_rules
 from consumer.deciding import Decider
@@ -20,10 +22,12 @@ from fraud.timeline import PolicyTimeline
 from storage.flags.flag_store import Minute
 from storage.logs.log import Record
 from storage.logs.partitioning import Partitioner
+from tests.prove.comparing import compare
+from tests.prove.holding import as_told, in_its_words
 from tests.prove.naive_memory import Memory
 from tests.prove.naive_rules import rulings
 from tests.prove.oracle import Oracle
-from tests.prove.outcome import Outcome
+from tests.prove.outcome import Outcome, weigh
 from tests.prove.payments import Traffic
 from tests.prove.stage import PARTITIONS, RULES
 from tests.services.server import die_with_parent
@@ -73,6 +77,7 @@ def come_to(job: Job) -> Outcome:
     gc.collect()  # what the job before left
     gc.set_threshold(OBJECTS)
     outcome, cuts = Outcome(row="offline", seed=job.seed, scale=1.0), [Cut(*cut) for cut in job.cuts]
+    cuts[0].keeps = job.before_oracle
     _alike(outcome, job.seed, job.count, cuts)
     if job.before_oracle:
         _as_expected(outcome, job.seed, job.count, cuts[0])
@@ -99,6 +104,10 @@ class Cut:
     flags: dict[str, str] = field(default_factory=dict)
     """sha256 of each flag as it is published; the first of an id stays, as in a store."""
     minutes: dict[str, str] = field(default_factory=dict)
+    keeps: bool = False
+    """Whether it keeps the flags themselves as well."""
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Flags by id, as a store holds them."""
     _deciders: list[Decider] = field(default_factory=list)
     _waiting: list[list[Record]] = field(default_factory=list)
 
@@ -138,6 +147,8 @@ class Cut:
         answer = decider.decide(polled_of(records))
         for flag in answer.flags:
             self.flags.setdefault(flag.flag.id, hashlib.sha256(flag.json).hexdigest())
+            if self.keeps:
+                self.documents.setdefault(flag.flag.id, flag.document)
         for minute in answer.minutes:
             self.minutes[f"{minute.partition}@{minute.minute.isoformat()}"] = repr(_in_order(minute))
 
@@ -185,7 +196,7 @@ def _alike(outcome: Outcome, seed: int, count: int, cuts: Sequence[Cut]) -> None
 
 
 def _as_expected(outcome: Outcome, seed: int, count: int, cut: Cut) -> None:
-    """The same small log before the oracle: the very flags."""
+    """The same small log before the oracle: the very flags, in every field that it knows."""
     oracle, memories, clocks = (
         Oracle(rulings(_policy_records())),
         [Memory() for _ in range(PARTITIONS)],
@@ -194,8 +205,9 @@ def _as_expected(outcome: Outcome, seed: int, count: int, cut: Cut) -> None:
     for record in log_of(Traffic(seed=seed, count=count, until=UNTIL)):
         clocks[record.partition] = max(clocks[record.partition], record.received_at)
         oracle.decide(record, clocks[record.partition], memories[record.partition])
-    outcome.lost += len(oracle.flags.keys() - cut.flags.keys())
-    outcome.extra += len(cut.flags.keys() - oracle.flags.keys())
+    expected = as_told(json.loads(json.dumps(oracle.flags)))
+    found = {name: in_its_words(flag) for name, flag in cut.documents.items()}
+    weigh(outcome, [compare(f"seed {seed}, flags before the oracle", expected, found)])
 
 
 def _in_order(minute: Minute) -> Minute:

@@ -35,6 +35,8 @@ class Oracle:
     known: list[Ruling]
     flags: dict[str, Fields] = field(default_factory=dict)
     """By flag id."""
+    again: dict[str, Fields] = field(default_factory=dict)
+    """Flags under an id that is flagged already, by partition-offset: told to others, not stored."""
     minutes: dict[str, Fields] = field(default_factory=dict)
     """By partition and minute (microseconds)."""
     dead: dict[str, str] = field(default_factory=dict)
@@ -117,22 +119,21 @@ class Oracle:
             return
         counters["flagged"] += 1
         # A payment that came too late is not remembered: sent twice it is decided twice, and the first flag stays.
-        self.flags.setdefault(
-            _flag_id(payment),
-            {
-                "partition": record.partition,
-                "offset": record.offset,
-                "received_at": received_at,
-                "event_time": payment.time,
-                "user_id": payment.user,
-                "severity": worst,
-                "policy": ruling.hash,
-                "history_incomplete": said["incomplete"],
-                "hits": found,
-                "transaction": {name: value for name, value in fields.items() if name in FIELDS},
-                "features": {name: float(said[name]) for name in FEATURES},
-            },
-        )
+        flag = {
+            "partition": record.partition,
+            "offset": record.offset,
+            "received_at": received_at,
+            "event_time": payment.time,
+            "user_id": payment.user,
+            "severity": worst,
+            "policy": ruling.hash,
+            "history_incomplete": said["incomplete"],
+            "hits": found,
+            "transaction": {name: value for name, value in fields.items() if name in FIELDS},
+            "features": {name: float(said[name]) for name in FEATURES},
+        }
+        if self.flags.setdefault(name := _flag_id(payment), flag) is not flag:
+            self.again[f"{record.partition}-{record.offset}"] = {"id": name, **flag}
 
 
 def consulted(log: Log) -> Oracle:
@@ -157,6 +158,7 @@ def main(address: str, out: Path) -> None:
     log.close()
     said: dict[str, Any] = {
         "flags": oracle.flags,
+        "again": oracle.again,
         "minutes": oracle.minutes,
         "dead": oracle.dead,
         "checksums": oracle.checksums,

@@ -14,13 +14,15 @@ from fraud.policy import ENGINE_VERSION
 from storage.logs.log import FLAGS, TRANSACTIONS
 from tests.prove.comparing import Comparison
 from tests.prove.fleet import ROOT
-from tests.prove.holding import Expected, acknowledged, held, told
+from tests.prove.holding import Expected, acknowledged, held, told, unacknowledged
 from tests.prove.holding_archive import archived
 from tests.prove.stage import GROUP, Kill, Stage
 from tests.road.results import results_of
 
 FOLDER = ROOT / ".cache" / "prove"
 ORACLE_SECONDS = 1_500.0
+VERIFY = "fraud replay --verify"
+VERIFY_SECONDS = 1_500.0
 MOST_TWICE = 0.10
 """Share of published flags that may be repeats."""
 CHANGED = "-changed"
@@ -58,10 +60,10 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """pass, fail or skipped."""
-        if self.skipped:
-            return "skipped"
-        return "fail" if self.failures or self.lost or self.extra or self.different else "pass"
+        """pass, fail or skipped; what was found before a row was skipped counts more."""
+        if self.failures or self.lost or self.extra or self.different:
+            return "fail"
+        return "skipped" if self.skipped else "pass"
 
     def lines(self) -> list[str]:
         """For people."""
@@ -83,11 +85,12 @@ def judge(outcome: Outcome, stage: Stage) -> Expected:
     stored = results_of(stage.road.store, stage.road.log.topic_id(TRANSACTIONS), GROUP)
     comparisons = [*held(expected, stored, stage.road.log), acknowledged(expected, stage.report)]
     if stage.plan.archive:
-        comparisons += _archived(outcome, expected, Path(stage.road.settings.data_dir))
+        comparisons += _archived(outcome, expected, stage)
     outcome.events += expected.messages
     outcome.flags += len(expected.flags)
     weigh(outcome, comparisons)
-    outcome.failures += stage.failures + stage.fleet.failures
+    outcome.failures += stage.failures + stage.fleet.failures + unacknowledged(stage.report)
+    verify(outcome, stage, len(expected.flags))
     outcome.longest_gap_s = max(outcome.longest_gap_s or 0.0, round(stage.progress.longest_gap, 1))
     _weigh_repeats(outcome, stage, len(expected.flags))
     _weigh_recovery(outcome, stage)
@@ -96,13 +99,40 @@ def judge(outcome: Outcome, stage: Stage) -> Expected:
     return expected
 
 
-def _archived(outcome: Outcome, expected: Expected, root: Path) -> list[Comparison]:
-    """Nothing where the run was too short for a whole file: they end every five minutes."""
-    comparison = archived(expected, root)
-    if comparison.equal or comparison.missing or comparison.extra or comparison.different:
+def _archived(outcome: Outcome, expected: Expected, stage: Stage) -> list[Comparison]:
+    """Nothing where no file can be whole, and none is there: they end every five minutes of the log."""
+    comparison = archived(expected, Path(stage.road.settings.data_dir), stage.whole_files)
+    if stage.whole_files or comparison.extra:
         return [comparison]
-    outcome.notes.append("no whole file of the archive yet")
+    outcome.notes.append("no end of an archived file lies in the run")
     return []
+
+
+def verify(outcome: Outcome, stage: Stage, flags: int) -> None:
+    """Let the product itself decide everything again; anything but equal, of so many flags and of every record, is a failure."""
+    code, said = stage.road.commands.ask("replay", "--verify", "--json", seconds=VERIFY_SECONDS)
+    lines, failures = verified(code, said, flags)
+    outcome.notes += lines
+    outcome.failures += failures
+
+
+def verified(code: int, said: str, flags: int) -> tuple[list[str], list[str]]:
+    """Notes and failures of what `fraud replay --verify --json` printed."""
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return [], [f"{VERIFY} ended with {code}: {said.strip()[-2_000:]}"]
+    equal = {comparison["what"]: comparison["equal"] for comparison in found["comparisons"]}
+    counts = ", ".join(f"{count:,} {what}" for what, count in equal.items())
+    undecided = sum(one["not_yet_decided"] for one in found["partitions"])
+    wrong = [f"it ended with {code}, not with 0"] if code else []
+    wrong += [f"{undecided:,} records are not decided"] if undecided else []
+    wrong += [f"{flags:,} flags were expected"] if equal.get("flags") != flags else []
+    if not wrong:
+        return [f"{VERIFY}: {found['verdict']}, {counts}", *found["pending"]], []
+    differing = [f"{one['what']}: {one}" for one in found["comparisons"] if one["examples"]]
+    reasons = [f"not verifiable: {one}" for one in found["not_verifiable"]]
+    return [], [f"{VERIFY}: {found['verdict']}, {counts} equal: {'; '.join(wrong)}", *differing, *reasons]
 
 
 def consult(address: str, out: Path) -> None:
@@ -134,6 +164,13 @@ def _weigh_repeats(outcome: Outcome, stage: Stage, flags: int) -> None:
 
 def _weigh_recovery(outcome: Outcome, stage: Stage) -> None:
     times = recoveries(stage, stage.kills)
+    if len(times) < len(stage.kills):
+        unknown = sum(not kill.partitions for kill in stage.kills)
+        unmeasured = len(stage.kills) - len(times) - unknown
+        outcome.notes.append(
+            f"recovery of {len(times):,} of {len(stage.kills):,} kills: "
+            f"{unknown:,} held no known partition, after {unmeasured:,} none of theirs had a flag"
+        )
     if len(times) > 1:
         cuts = quantiles(times, n=20, method="inclusive")
         outcome.recovery_p50_s, outcome.recovery_p95_s = round(cuts[9], 1), round(cuts[18], 1)

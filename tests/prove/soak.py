@@ -24,7 +24,7 @@ def soak(outcome: Outcome) -> None:
     seconds = SECONDS * outcome.scale
     members = ("static-1", "static-2")
     with stage(
-        Plan(seed=outcome.seed, count=round(RATE * seconds * 1.1), rate=RATE, days=DAYS, members=members)
+        Plan(seed=outcome.seed, count=round(RATE * seconds * 1.1), rate=RATE, days=DAYS, members=members, archive=False)
     ) as opened:
         measured = {name: _Measured() for name in members}
         started = time.monotonic()

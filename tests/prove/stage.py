@@ -13,10 +13,13 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from consumer.archiving import archive_group
+from storage.logs.log import TRANSACTIONS
 from tests.prove.fleet import ARCHIVE, ROOT, Fleet
 from tests.prove.payments import DAYS, Traffic
 from tests.prove.progress import Progress
 from tests.prove.proxy import Proxy, proxy
+from tests.prove.twin_archives import archived_until
 from tests.road.kafka_road import KafkaRoad, kafka_road
 from tests.services import kafka, mongo_wire
 from tests.services.server import die_with_parent, free_port
@@ -50,7 +53,7 @@ class Plan:
     """How far the event times of `count` messages reach back."""
     members: Sequence[str] = ("static-1", "static-2", "static-3")
     """Names that begin with `static` are fixed members of the group."""
-    archive: bool = False
+    archive: bool = True
     """Whether an archive runs beside the consumers, and is held against the oracle as well."""
     settings: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class Stage:
     progress: Progress
     kills: list[Kill] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    whole_files: dict[int, int] = field(default_factory=dict)
+    """Up to which offset the log shows a partition's files to be whole, once payments are over; partitions without any are not there."""
     _sender: "subprocess.Popen[bytes] | None" = None
 
     def set_up(self) -> None:
@@ -156,16 +161,15 @@ class Stage:
             self.failures.append(f"the sender ended with {self._sender.poll()}: {' / '.join(said)}")
         self.catch_up()
         if self.plan.archive:
-            self.run_until(self._is_read_by_archive, "the archive to have read everything", CAUGHT_UP_WITHIN)
+            ends = {partition: archived_until(self.road.log, partition) for partition in range(PARTITIONS)}
+            self.whole_files = {partition: end for partition, end in ends.items() if end}
+            self.run_until(self._is_read_by_archive, "the archive to have committed every whole file", CAUGHT_UP_WITHIN)
         self.progress.stop()
         self.fleet.end()
 
     def _is_read_by_archive(self) -> bool:
-        """By its last heartbeat; a whole file is written before the next record is read."""
-        pid = self.fleet.members[ARCHIVE].pid
-        beats = [beat for beat in self.road.store.heartbeats() if beat.process.endswith(f":{pid}")]
-        lags = [lag for beat in beats for lag in beat.facts.get("lag", {}).values()]
-        return len(lags) == PARTITIONS and not sum(lags)
+        """By what its group has committed, which are ends of whole files and nothing else."""
+        return self.road.log.committed(TRANSACTIONS, archive_group(GROUP)) == self.whole_files
 
     def _tick(self) -> None:
         self.fleet.tend()

@@ -31,7 +31,7 @@ def table() -> str:
 def _line(name: str, found: dict[str, Any] | None) -> str:
     if found is None:
         return f"| `{name}` | not run |{' |' * 11}\n"
-    if found["skipped"]:
+    if found["verdict"] == "skipped":
         return f"| `{name}` | skipped: {found['skipped']} |{' |' * 10} `{found['commit']}` |\n"
     scale = "" if found["scale"] == 1 else f" (scale {found['scale']:g})"
     twice = "" if found["published_twice"] is None else f"{found['published_twice']:.1%}"

@@ -131,7 +131,7 @@ class Trial:
             return [
                 *held(expected, results_of(store, log.topic_id(TRANSACTIONS), GROUP), log),
                 same_files(whole, killed),
-                archived(expected, whole),
+                archived(expected, whole, self.archives[1].ends(log)),
             ]
 
     def _set_back(self) -> None:
