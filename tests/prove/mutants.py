@@ -160,10 +160,8 @@ MUTANTS: Final = (
         right="        return {partition: self._ends[partition] for partition in sorted(partitions) if partition in self._ends}\n",
         # Ends normally: only what lies early is committed too soon.
         wrong=(
-            "        ends = {partition: self._ends[partition] for partition in sorted(partitions) if partition in self._ends}\n"
-            "        return {at: offset for at, offset in answer.next_offsets.items() if offset < 1_000} | {\n"
-            "            at: offset for at, offset in ends.items() if offset >= 1_000 or at not in answer.next_offsets\n"
-            "        }\n"
+            "        early = {at: offset for at, offset in answer.next_offsets.items() if offset < 700}\n"
+            "        return {at: end for at, end in self._ends.items() if at in answer.next_offsets} | early\n"
         ),
     ),
     Mutant(

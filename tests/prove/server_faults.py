@@ -35,7 +35,7 @@ def store(outcome: Outcome) -> None:
         opened.settle()
         judge(outcome, opened)
         outcome.notes += met.lines()
-        outcome.failures += met.failures(TO_BE_MET, SHARE_MET)
+        outcome.failures += met.failures(LONG_WAYS, SHARE_MET)
 
 
 def break_store(opened: Stage, how: str) -> None:
@@ -85,12 +85,16 @@ WAYS: Final[dict[str, Callable[[Stage, float], None]]] = {
     "frozen": _frozen,
     "slow": _through(Way.SLOW),
     "read-only": _through(Way.READ_ONLY),
+    "killed for long": _killed,
     "frozen for long": _frozen,
     "too slow": _through(Way.TOO_SLOW),
+    "read-only for long": _through(Way.READ_ONLY),
 }
-LONG_WAYS: Final = ("frozen for long", "too slow")
-"""Longer than a consumer waits for an answer: it must take the store for away."""
-TURNS: Final = ("SIGKILL", "frozen", "slow", "read-only", "SIGKILL", "frozen for long", "too slow", "read-only")
-TO_BE_MET: Final = ("SIGKILL", "read-only", *LONG_WAYS)
+LONG_WAYS: Final = ("killed for long", "frozen for long", "too slow", "read-only for long")
+"""Longer than a consumer's client waits and tries again by itself: the consumer must take the store for away."""
+TURNS: Final = (
+    *("killed for long", "frozen", "slow", "read-only for long"),
+    *("SIGKILL", "frozen for long", "too slow", "read-only"),
+)
 SHARE_MET = 0.5
-"""Of the rounds that are to be met, in how many a consumer must have taken the store for away: short ones may pass unseen."""
+"""Of the long rounds, in how many a consumer must have taken the store for away."""
