@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 from tests.prove.log_lines import Met
 from tests.prove.outcome import Outcome, judge
 from tests.prove.process_faults import kill_some
-from tests.prove.server_faults import SECONDS_BEHIND
+from tests.prove.server_faults import LONG, SECONDS_BEHIND
 from tests.prove.stage import Plan, Stage, stage
 
 ROUNDS = 10
@@ -75,11 +75,14 @@ def _full(opened: Stage, what: str, folder: Path, *, kills: bool) -> None:
     if kills:
         kill_some(opened)
         opened.run_for(opened.random.uniform(*FULL_SECONDS))
+    if what == "mongo":  # its journal was given its room beforehand: only its death makes it ask for more
+        opened.server.kill()
+        opened.run_for(opened.random.uniform(*LONG))
     ballast.unlink()
     if what == "kafka":
         opened.broker.restart()
     elif what == "mongo":
-        opened.server.restart()
+        opened.server.start()
 
 
 def fill(ballast: Path) -> None:
