@@ -91,11 +91,11 @@ class Fleet:
                 self._ended(name, member, code)
 
     def kill(self, name: str) -> None:
-        """As a crash would; started again by the next `tend`."""
+        """As a crash would; started again by the next `tend`. One that has just ended by itself was not killed."""
         member = self.members[name]
-        member.is_killed = True
-        member.process.kill()
-        member.process.wait()
+        if member.process.poll() is None:
+            member.process.kill()
+            member.is_killed = member.process.wait() == -signal.SIGKILL
 
     def freeze(self, name: str) -> None:
         """Stop it where it stands, with its connections open."""

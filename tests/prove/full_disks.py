@@ -9,14 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
+from tests.prove.log_lines import Met
 from tests.prove.outcome import Outcome, judge
-from tests.prove.server_faults import SECONDS_BEHIND
+from tests.prove.process_faults import kill_some
+from tests.prove.server_faults import LONG, SECONDS_BEHIND
 from tests.prove.stage import Plan, Stage, stage
 
 ROUNDS = 10
 RATE = 300.0
 MEGABYTES = {"checkpoints": 8, "mongo": 256, "kafka": 512}
 FULL_SECONDS = (3.0, 8.0)
+MET_BY = {"checkpoints": ("checkpoint_failed",), "mongo": ("store_down",), "kafka": ("log_down",)}
+"""What consumers log where they cannot do without the disk."""
+SHARE_MET = {"checkpoints": 0.9, "mongo": 0.6, "kafka": 0.6}
+"""Of the rounds, in how many they must have logged it."""
 CAUGHT_UP_WITHIN = 120.0
 CHUNK = bytes(1 << 16)
 
@@ -46,25 +52,37 @@ def _fill_under(outcome: Outcome, what: str, folder: Path, each: int) -> None:
         folders={what: folder} if not settings else {},
     )
     with stage(plan) as opened:
-        for _ in range(each):
+        met = Met(opened.fleet, MET_BY[what])
+        for number in range(each):
             opened.run_for(opened.random.uniform(2.0, 5.0))
-            _full(opened, what, folder)
-            opened.catch_up(CAUGHT_UP_WITHIN, round(SECONDS_BEHIND * RATE))
+            with met.round(what):
+                _full(opened, what, folder, kills=what == "checkpoints" and number % 2 == 0)
+                if what == "checkpoints" and number % 2:
+                    kill_some(opened)
+                opened.catch_up(CAUGHT_UP_WITHIN, round(SECONDS_BEHIND * RATE))
             outcome.rounds += 1
         opened.settle()
         judge(outcome, opened)
+        outcome.notes += met.lines()
+        outcome.failures += met.failures((what,), SHARE_MET[what])
 
 
-def _full(opened: Stage, what: str, folder: Path) -> None:
-    """Fill it, wait, make room, and start again what could not live without."""
+def _full(opened: Stage, what: str, folder: Path, *, kills: bool) -> None:
+    """Fill it, wait, make room, and start again what could not live without; `kills` consumers while it is full."""
     ballast = folder / "ballast"
     fill(ballast)
     opened.run_for(opened.random.uniform(*FULL_SECONDS))
+    if kills:
+        kill_some(opened)
+        opened.run_for(opened.random.uniform(*FULL_SECONDS))
+    if what == "mongo":  # its journal was given its room beforehand: only its death makes it ask for more
+        opened.server.kill()
+        opened.run_for(opened.random.uniform(*LONG))
     ballast.unlink()
     if what == "kafka":
         opened.broker.restart()
     elif what == "mongo":
-        opened.server.restart()
+        opened.server.start()
 
 
 def fill(ballast: Path) -> None:

@@ -5,6 +5,7 @@ fail. A mutant whose text is no longer in the code is an error: then the list is
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,8 @@ AT_ONCE: Final = 2
 """Trials side by side: each is one process at a time that computes."""
 PATIENCE: Final = 600.0
 """Seconds that a trial may take; one that takes longer is stuck, which is caught too."""
+STUCK: Final = "stuck"
+IN_VAIN: Final = re.compile(r"waited [\d.e+]+ s in vain")
 FAILED: Final = 3
 """Exit code of a trial that found what must not be."""
 KILLS: Final = ("-m", "tests.prove.trial")
@@ -145,13 +148,21 @@ MUTANTS: Final = (
         name="archive files cut by the clock",
         file="storage/ranges.py",
         right="keys = np.stack([offsets // OFFSETS, received_at // _MICROS])",
-        wrong="keys = np.stack([offsets // OFFSETS, received_at // _MICROS + __import__('time').time_ns() // 10**8])",
+        # Ends normally: where the log ends, and so at the last end of a file, the ranges are right.
+        wrong=(
+            "old = __import__('time').time_ns() // 1000 - 18 * 60_000_000\n"
+            "        keys = np.stack([offsets // OFFSETS, received_at // np.where(received_at < old, 60_000_000, _MICROS)])"
+        ),
     ),
     Mutant(
         name="an archive that commits what is not in a file",
         file="consumer/archiving.py",
         right="        return {partition: self._ends[partition] for partition in sorted(partitions) if partition in self._ends}\n",
-        wrong="        return answer.next_offsets\n",
+        # Ends normally: only what lies early is committed too soon.
+        wrong=(
+            "        early = {at: offset for at, offset in answer.next_offsets.items() if offset < 700}\n"
+            "        return {at: end for at, end in self._ends.items() if at in answer.next_offsets} | early\n"
+        ),
     ),
     Mutant(
         name="work on the client's own thread",
@@ -216,7 +227,8 @@ class Bench:
         finally:
             self._trees.put(tree)
         is_right = fails is (mutant in MUTANTS)
-        line = f"{'caught' if fails else 'passed'}{'' if is_right else ' (WRONG)'}: {mutant.name}: {said}"
+        how = "passed" if not fails else "caught by a time-out alone" if _is_time_out(said) else "caught"
+        line = f"{how}{'' if is_right else ' (WRONG)'}: {mutant.name}: {said}"
         return mutant, is_right, line
 
     def _caught(self, mutant: Mutant, tree: Path) -> tuple[bool, str]:
@@ -235,7 +247,7 @@ class Bench:
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            return True, "stuck"
+            return True, STUCK
         finally:
             self.running.discard(process)
         if process.returncode not in (0, FAILED):
@@ -243,6 +255,11 @@ class Bench:
         lines = [line for line in stdout.splitlines() if line.strip()]
         telling = [line for line in lines if not line.endswith(", 0 missing, 0 extra, 0 different")]
         return process.returncode == FAILED, (telling or lines or [stderr.strip()])[0][:160]
+
+
+def _is_time_out(said: str) -> bool:
+    """Whether the trial compared nothing: it waited for an end that did not come."""
+    return said == STUCK or IN_VAIN.search(said) is not None
 
 
 def mutants(outcome: Outcome) -> None:

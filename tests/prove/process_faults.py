@@ -3,6 +3,7 @@
 import time
 
 from tests.prove.fleet import ARCHIVE
+from tests.prove.log_lines import lines_of
 from tests.prove.outcome import Outcome, judge
 from tests.prove.stage import Plan, Stage, stage
 
@@ -16,7 +17,9 @@ SESSION = 10.0
 DYNAMIC = ("one", "two", "three")
 STORM_SECONDS = 300.0
 EVERY = 2.0
+KINDS = ("dynamic", "static")
 LEAST_REBALANCES = 100
+"""By dynamic members alone: a static one that comes back in time moves nothing."""
 LONGEST_GAP = 60.0
 
 
@@ -25,14 +28,17 @@ def kills(outcome: Outcome) -> None:
     wanted = max(1, round(KILLS * outcome.scale))
     count = round(KILL_EVENTS * outcome.scale)
     with stage(Plan(seed=outcome.seed, count=count, rate=KILL_RATE, archive=True)) as opened:
-        pause = count / KILL_RATE / wanted * 2
+        pause, idle = count / KILL_RATE / wanted * 2, 0
         while outcome.rounds < wanted:
             opened.run_for(opened.random.uniform(0.2, 1.6) * pause)
+            idle += not opened.is_sending
             outcome.rounds += kill_some(opened)
             if opened.random.random() < ARCHIVE_TOO:
                 opened.fleet.kill(ARCHIVE)
         opened.settle(whole=True)
         judge(outcome, opened)
+    if idle:
+        outcome.failures.append(f"payments had ended before {idle} kills: they broke nothing")
 
 
 def freezes(outcome: Outcome) -> None:
@@ -48,17 +54,20 @@ def freezes(outcome: Outcome) -> None:
 
 def rebalances(outcome: Outcome) -> None:
     """Consumers join and leave every two seconds, as dynamic members, then as static ones; no partition waits a minute."""
-    seconds = STORM_SECONDS * outcome.scale
-    for kind in ("dynamic", "static"):
+    seconds, changes = STORM_SECONDS * outcome.scale, dict.fromkeys(KINDS, 0)
+    for kind in KINDS:
         plan = Plan(seed=outcome.seed, count=round(4 * RATE * seconds) + 50_000, rate=RATE / 2, members=(f"{kind}-0",))
         with stage(plan) as opened:
-            outcome.rounds += storm(opened, kind, seconds)
+            changes[kind] = storm(opened, kind, seconds)
             opened.settle()
             judge(outcome, opened)
             if opened.progress.longest_gap > LONGEST_GAP:
                 outcome.failures.append(f"{kind}: a partition waited {opened.progress.longest_gap:.0f} s")
-    if outcome.rounds < LEAST_REBALANCES * outcome.scale:
-        outcome.failures.append(f"only {outcome.rounds} consumers joined or left")
+            taken_up = lines_of(opened.fleet, "partition_taken_up")
+            outcome.notes.append(f"{kind}: {changes[kind]} joined or left, partitions taken up {taken_up} times")
+    outcome.rounds = sum(changes.values())
+    if changes["dynamic"] < LEAST_REBALANCES * outcome.scale:
+        outcome.failures.append(f"only {changes['dynamic']} dynamic consumers joined or left, each a rebalance")
 
 
 def kill_some(opened: Stage) -> int:

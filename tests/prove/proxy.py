@@ -18,8 +18,6 @@ HEADER = struct.Struct("<iiii")
 OP_MSG = 2013
 NOT_PRIMARY = {"ok": 0.0, "code": 10107, "codeName": "NotWritablePrimary", "errmsg": "not primary (a proof says so)"}
 WRITES = frozenset({"insert", "update", "delete"})
-DELAY = 0.4
-"""Seconds that every request waits where the way is slow."""
 
 
 class Way(StrEnum):
@@ -27,7 +25,13 @@ class Way(StrEnum):
 
     OPEN = "open"
     SLOW = "slow"
+    TOO_SLOW = "too_slow"
+    """Every request waits longer than a client does, and arrives after all."""
     READ_ONLY = "read_only"
+
+
+DELAYS = {Way.SLOW: 0.4, Way.TOO_SLOW: 11.0}
+"""Seconds that every request waits; a consumer waits ten for its answer."""
 
 
 @dataclass(slots=True)
@@ -84,8 +88,7 @@ class Proxy:
             writer.write(_answer(request))
             await writer.drain()
             return
-        if self.way is Way.SLOW:
-            await asyncio.sleep(DELAY)
+        await asyncio.sleep(DELAYS.get(self.way, 0.0))
         back.write(header + body)
         await back.drain()
 

@@ -16,7 +16,7 @@ FAULTS_OF_STORE = ("SIGKILL", "read-only", "frozen")
 
 def quick(outcome: Outcome, servers: Servers | None = None, places: tuple[str, ...] = PLACES) -> None:
     """A death at each place, some kills, a store that is away, members that come and go."""
-    plan = Plan(seed=outcome.seed, count=COUNT, rate=RATE, members=("static-0", "two"), servers=servers)
+    plan = Plan(seed=outcome.seed, count=COUNT, rate=RATE, members=("static-0", "two"), servers=servers, archive=False)
     with stage(plan) as opened:
         opened.run_for(5.0)
         outcome.rounds += die_at(outcome, opened, places, 1, tries=1)

@@ -220,7 +220,13 @@ def stage(plan: Plan) -> Iterator[Stage]:
                 partitions=PARTITIONS,
             )
         )
-        environment = {**road.commands.environment, **SETTINGS, "FRAUD_STORE": f"{way.url}/{database}", **plan.settings}
+        environment = {
+            **road.commands.environment,
+            **SETTINGS,
+            # Else the client asks the server for its address, and goes past the way.
+            "FRAUD_STORE": f"{way.url}/{database}?directConnection=true",
+            **plan.settings,
+        }
         fleet = Fleet(environment, folder / "work")
         progress = Progress(bootstrap=broker.bootstrap, group=GROUP, partitions=PARTITIONS)
         opened = Stage(
