@@ -73,9 +73,11 @@ class LabelChore:
             log.warning("labels_not_archived", reason=str(error))
 
     def close(self) -> None:
-        """Leave the group; the open ranges are not yet archived, the log has them."""
-        self.publisher.close()
-        self.reader.close()
+        """Leave the group; the open ranges are not yet archived, and letters may not be acknowledged: the log has them."""
+        try:
+            self.publisher.let_go()
+        finally:
+            self.reader.close()
 
     def _look(self) -> None:
         polled = self.reader.poll(WAIT_MS, AT_ONCE)

@@ -31,6 +31,8 @@ OPTIONS: dict[str, Any] = {
 # The client keeps what it has not sent without any limit: we wait for the oldest beyond this many.
 MAX_UNACKNOWLEDGED = 20_000
 LOOK_EVERY = 256
+CLOSE_SECONDS = 10.0
+LEAVE_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -103,7 +105,11 @@ class KafkaPublisher:
         try:
             self.flush()
         finally:
-            self._let_go()
+            self._let_go(CLOSE_SECONDS)
+
+    def let_go(self) -> None:
+        """Let go at once, whatever is not acknowledged; some of it may still arrive."""
+        self._let_go(LEAVE_SECONDS)
 
     def _partitions(self, topic: str) -> int:
         count = self._partitions_by_topic.get(topic)
@@ -188,7 +194,7 @@ class KafkaPublisher:
     def _replace(self, failed: _Sent) -> None:
         log.warning("publisher_replaced", topic=failed.topic, error=type(failed.future.exception).__name__)
         fresh = self._connected()  # first: where it fails, the next try finds everything as it was
-        self._let_go()
+        self._let_go(CLOSE_SECONDS)
         self._producer = fresh
 
     def _refuse(self, sent: _Sent) -> None:
@@ -205,9 +211,10 @@ class KafkaPublisher:
         with self._connection.translated("connecting"):
             return self._client(**self._connection.options(), **OPTIONS)
 
-    def _let_go(self) -> None:
+    def _let_go(self, seconds: float) -> None:
+        """The client may take that long twice: for what it holds, and for its thread."""
         try:
-            self._producer.close(timeout=10)
+            self._producer.close(timeout=seconds)
         except KafkaError as error:
             log.warning("publisher_not_closed", error=type(error).__name__)
 
