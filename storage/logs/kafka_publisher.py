@@ -85,7 +85,7 @@ class KafkaPublisher:
                 self._wait_for_oldest()
 
     def flush(self, seconds: float = ACKNOWLEDGE_SECONDS) -> None:
-        """Wait until everything sent is acknowledged, for so many seconds where nothing has to be sent again.
+        """Wait until everything sent is acknowledged, for so many seconds where the log refuses nothing.
 
         Raises LogError naming the first record that the log refused (it is dropped), LogAwayError where some were not
         acknowledged in time (they are on their way again, and the next flush waits for them).
@@ -164,13 +164,17 @@ class KafkaPublisher:
             self._hand_over_all(again)
         else:
             self._replace(again[0])
-            self._send_in_halves(again, seconds)
+            self._send_in_halves(again)
             self._pending.clear()
 
-    def _send_in_halves(self, records: Sequence[_Sent], seconds: float) -> None:
-        """Send records in order to find which of them ruin the client; the others are acknowledged on return."""
+    def _send_in_halves(self, records: Sequence[_Sent]) -> None:
+        """Send records in order to find which of them ruin the client; the others are acknowledged on return.
+
+        Each step has all the time of a command: cut short, the search would begin at the whole again, and with brokers that
+        are slow never end.
+        """
         self._hand_over_all(records)
-        failed = self._unacknowledged(records, seconds)
+        failed = self._unacknowledged(records, ACKNOWLEDGE_SECONDS)
         if not failed:
             return
         if isinstance(failed[0].future.exception, RetriableError):  # the brokers are away: no fault of the record
@@ -180,8 +184,8 @@ class KafkaPublisher:
             self._refuse(failed[0])
             return
         middle = len(failed) // 2
-        self._send_in_halves(failed[:middle], seconds)
-        self._send_in_halves(failed[middle:], seconds)
+        self._send_in_halves(failed[:middle])
+        self._send_in_halves(failed[middle:])
 
     def _hand_over_all(self, records: Sequence[_Sent]) -> None:
         for sent in records:

@@ -177,3 +177,16 @@ def test_who_closes_waits_as_long_as_a_command_does() -> None:
     publisher.close()
 
     assert broker.waited == [ACKNOWLEDGE_SECONDS, CLOSE_SECONDS]
+
+
+def test_the_search_for_a_refused_record_has_its_time_however_short_the_try() -> None:
+    broker = Broker()
+    broker.answers = [refuses] * 9
+    publisher = sent_to(broker, b"one", b"bad", b"two")
+
+    met = [outcome(publisher, seconds=5.0) for _ in range(2)]
+
+    assert met == [PoisonedError, None]
+    searching = [seconds for seconds in broker.waited if seconds not in {5.0, CLOSE_SECONDS}]
+    assert set(searching) == {ACKNOWLEDGE_SECONDS}
+    assert sorted(broker.values) == [b"one", b"two"]
