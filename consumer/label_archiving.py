@@ -1,5 +1,6 @@
 """Topic `labels` into Parquet, between two polls of the archive: a reader in a group of its own, with the same rule for files."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -36,7 +37,8 @@ AT_ONCE: Final = 5_000
 class LabelChore:
     """Write files that end where the log says, then commit their ends: a crash repeats work into the same bytes.
 
-    A label that cannot be read becomes a dead letter, at least once, recognisable by topic-partition-offset.
+    A label that cannot be read becomes a dead letter, at least once, recognisable by topic-partition-offset. No end is committed
+    before the letters of what lies before it are acknowledged.
     """
 
     source: Log
@@ -54,38 +56,47 @@ class LabelChore:
     """Ended and not yet written."""
     _moved: set[int] = field(default_factory=set)
     """Partitions that came, or of which everything held was let go: to be taken up."""
+    _unsent: deque[DeadLetter] = field(default_factory=deque)
+    """Letters of what is held that the publisher does not have yet."""
+    _awaits: bool = False
+    """Whether letters were sent that may not be acknowledged."""
 
     def due(self, _status: Status) -> None:
-        """Look at the topic, write what is whole. A folder that takes nothing is tried again; nothing more is read meanwhile.
-
-        Where the log is away, or the folder says nothing, what is held is let go and read again.
-        """
+        """Look at the topic, write what is whole. While log or folder are away, what is held is kept, and nothing more is read."""
         if self.monotonic() - self._at < EVERY:
             return
         self._at = self.monotonic()
         try:
             self._look()
         except (LogAwayError, StoreError) as error:
-            self._begin_again()
+            self.reader.pause()
             log.warning("labels_not_archived", reason=str(error))
 
     def close(self) -> None:
-        """Leave the group; the open ranges are not yet archived, the log has them."""
-        self.publisher.close()
-        self.reader.close()
+        """Leave the group; the open ranges are not yet archived, and letters may not be acknowledged: the log has them."""
+        try:
+            self.publisher.let_go()
+        finally:
+            self.reader.close()
 
     def _look(self) -> None:
         polled = self.reader.poll(WAIT_MS, AT_ONCE)
         if len(polled) == AT_ONCE:
             self._at = self.monotonic() - EVERY
-        settled = self._follow()
-        self._take(self._mine(polled, settled))
+        try:
+            self._take(self._mine(polled, self._follow()))
+        except (LogAwayError, StoreError):
+            self._begin_again()
+            raise
+        self._bury()
         self._write()
+        self.reader.resume()
 
     def _begin_again(self) -> None:
-        """Let go of everything; each partition is taken up when the log answers again."""
+        """What was polled is not taken: let go of everything; each partition is taken up when the log answers again."""
         self._moved |= self._open.keys()
         self._open, self._whole = {}, []
+        self._unsent.clear()
 
     def _follow(self) -> list[int]:
         """Let go of partitions that left, take up those that came; the partitions that were here before."""
@@ -94,6 +105,7 @@ class LabelChore:
             self._moved.discard(partition)
             self._open.pop(partition, None)
             self._whole = [whole for whole in self._whole if whole.partition != partition]
+            self._unsent = deque(letter for letter in self._unsent if letter.partition != partition)
             self.metrics.lost(LABELS, partition)
         settled = list(self._open)  # what came before a partition moved is delivered again
         self._moved |= set(changes.gained)
@@ -137,7 +149,7 @@ class LabelChore:
         if not len(polled):
             return
         decoded = self._decoded(polled)
-        self._bury(decoded)
+        self._unsent += decoded.dead
         rows = rows_of(polled, decoded.rows, decoded.labels)
         partitions, offsets = polled.partition[decoded.rows], polled.offset[decoded.rows]
         for partition in np.unique(polled.partition).tolist():
@@ -156,32 +168,31 @@ class LabelChore:
         ]
         return decode_labels(polled, LABELS, exempt)
 
-    def _bury(self, decoded: DecodedLabels) -> None:
-        for letter in decoded.dead:
+    def _bury(self) -> None:
+        """Send each letter once, and wait for them. Asked again after an outage, it waits on for what was sent."""
+        while self._unsent:
+            letter = self._unsent[0]
             self.publisher.send(DEAD_LETTERS, _key(letter), _ENCODER.encode(letter))
+            self._awaits = True
+            del self._unsent[0]
             self.metrics.buried(letter.reason.value)
             log.warning(
                 "label_unreadable", partition=letter.partition, offset=letter.offset, reason=letter.reason.value
             )
-        if decoded.dead:
+        if self._awaits:
             self.publisher.flush(ACKNOWLEDGE_SECONDS)
+            self._awaits = False
 
     def _write(self) -> None:
-        """Write and commit what is whole; while the folder takes nothing, nothing more is read."""
+        """Write and commit what is whole. Asked again, it goes on with the range that failed, into the same bytes."""
         while self._whole:
             whole = self._whole[0]
-            try:
-                size = self.files.write(whole) if len(whole.rows) else 0
-            except StoreError as error:
-                self.reader.pause()
-                log.warning("labels_not_archived", reason=str(error))
-                return
             if len(whole.rows):
+                size = self.files.write(whole)
                 self.metrics.wrote(LABELS, whole, size)
             self.reader.commit({whole.partition: whole.end_offset})
             self.metrics.reached(LABELS, whole)
             del self._whole[0]
-        self.reader.resume()
 
 
 def _key(letter: DeadLetter) -> bytes:

@@ -89,13 +89,15 @@ class Loop:
             last_word = "stopping"
         finally:
             self.status.state = last_word
-            self._do_chores()
+            self.heartbeat.due(self.status)  # no other chore: they would wait for what may be away
         self.checkpointing.write_all(self.decider)
 
     def close(self) -> None:
-        """Leave the group and let go of the sink."""
-        self.sink.close()
-        self.reader.close()
+        """Let go of the sink and leave the group, whatever is away."""
+        try:
+            self.sink.close()
+        finally:
+            self.reader.close()
 
     def _work(self, polled: Polled) -> None:
         self.doing = "decide"
@@ -215,13 +217,13 @@ class Loop:
         return self._insist(ask, LogAwayError, "log", self.log_patience)
 
     def _insist(self, attempt: Callable[[], Asked], away: type[FraudError], part: str, patience: float) -> Asked:
-        """Try until it works: paused, still in the group, for so many seconds. Told to stop meanwhile, the error stands."""
+        """Try until it works: paused, still in the group, for so many seconds. Where we are to stop, the error stands."""
         tries, since = 0, time.monotonic()
         while True:
             try:
                 answer = attempt()
             except away as error:
-                if tries and (self.stopping.is_set() or time.monotonic() - since > patience):
+                if self.stopping.is_set() or (tries and time.monotonic() - since > patience):
                     raise
                 self._wait_for(part, error, tries)
                 tries += 1

@@ -5,9 +5,8 @@ The last minute before the committed offset is decided again (and stored nowhere
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 import structlog
@@ -30,7 +29,9 @@ from storage.logs.log import TRANSACTIONS, Log, Record
 log = structlog.get_logger()
 
 CHUNK = 20_000
-"""Records decided between two signs of life."""
+"""Records decided between two signs of life, at most."""
+CHUNK_BYTES = 32 * 1024 * 1024
+"""And bytes, since a record may have a megabyte: a chunk ends with the record that fills it."""
 NEAR = 100
 """Offsets looked at together on the way back to a record, at first."""
 FAR = 5_000
@@ -161,11 +162,14 @@ class Restorer:
     def _last_event_time(self, partition: int, committed: int, first: int) -> int | None:
         """Event time of the last payment before the committed offset, microseconds."""
         for start, end in _backwards(first, committed):
-            polled = polled_of(list(self.source.read(TRANSACTIONS, partition, start, end)))
-            batch = decode(polled, Intake(topic=TRANSACTIONS, default_currency=NO_CURRENCY)).batch
-            if len(batch):
-                return micros(batch.rows.transaction(len(batch) - 1).event_time)
-            self.alive()
+            last: int | None = None
+            for chunk in chunks(self.source.read(TRANSACTIONS, partition, start, end)):
+                batch = decode(polled_of(chunk), Intake(topic=TRANSACTIONS, default_currency=NO_CURRENCY)).batch
+                if len(batch):
+                    last = micros(batch.rows.transaction(len(batch) - 1).event_time)
+                self.alive()
+            if last is not None:
+                return last
         return None
 
     def _last_record(self, partition: int, start: int, end: int) -> Record | None:
@@ -185,12 +189,12 @@ class Restorer:
             end if last is None else self.source.offset_at(TRANSACTIONS, partition, last.received_at // MINUTE * MINUTE)
         )
         replayed = 0
-        for chunk in _chunks(self.source.read(TRANSACTIONS, partition, start, min(end, counted_from))):
+        for chunk in chunks(self.source.read(TRANSACTIONS, partition, start, min(end, counted_from))):
             self.decider.remember(polled_of(chunk))
             replayed += len(chunk)
             reached("during_restore")
             self.alive()
-        for chunk in _chunks(self.source.read(TRANSACTIONS, partition, max(start, counted_from), end)):
+        for chunk in chunks(self.source.read(TRANSACTIONS, partition, max(start, counted_from), end)):
             if self.decider.decide(polled_of(chunk), silent=True).other_engine is not None:
                 done = self.decider.states[
                     partition
@@ -236,6 +240,15 @@ def polled_of(records: Sequence[Record]) -> Polled:
     )
 
 
-def _chunks(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while chunk := list(islice(records, CHUNK)):
+def chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Portions that memory holds: of at most `CHUNK` records, and of few where they are large."""
+    chunk: list[Record] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += len(record.value or b"")
+        if len(chunk) == CHUNK or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
         yield chunk

@@ -41,7 +41,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of everything held open."""
+        """Let go of everything held open, at once: what is neither durable nor acknowledged is not committed."""
         ...
 
 
@@ -80,8 +80,8 @@ class FlagSink:
         """Nothing is held between two polls."""
 
     def close(self) -> None:
-        """Let go of the publisher; the store is its opener's."""
-        self.publisher.close()
+        """Let go of the publisher, whatever is not acknowledged: it is not committed either. The store is its opener's."""
+        self.publisher.let_go()
 
     def _send(self, answer: Answer) -> None:
         for encoded in answer.flags:

@@ -88,13 +88,21 @@ class EmbeddedPublisher:
 
     def close(self) -> None:
         """Flush and let go."""
-        self._closing.set()
-        self._has_sent.set()
-        self._lingering.join()
+        self._stop_lingering()
         try:
             self.flush()
         finally:
             self._file.close()
+
+    def let_go(self) -> None:
+        """Let go of the file; what is not yet written is dropped."""
+        self._stop_lingering()
+        self._file.close()
+
+    def _stop_lingering(self) -> None:
+        self._closing.set()
+        self._has_sent.set()
+        self._lingering.join()
 
     def _look_up(self, topic: str) -> tuple[int, int]:
         with self._lock:

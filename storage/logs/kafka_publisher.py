@@ -31,6 +31,8 @@ OPTIONS: dict[str, Any] = {
 # The client keeps what it has not sent without any limit: we wait for the oldest beyond this many.
 MAX_UNACKNOWLEDGED = 20_000
 LOOK_EVERY = 256
+CLOSE_SECONDS = 10.0
+LEAVE_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -83,7 +85,7 @@ class KafkaPublisher:
                 self._wait_for_oldest()
 
     def flush(self, seconds: float = ACKNOWLEDGE_SECONDS) -> None:
-        """Wait until everything sent is acknowledged, for so many seconds where nothing has to be sent again.
+        """Wait until everything sent is acknowledged, for so many seconds where the log refuses nothing.
 
         Raises LogError naming the first record that the log refused (it is dropped), LogAwayError where some were not
         acknowledged in time (they are on their way again, and the next flush waits for them).
@@ -103,7 +105,11 @@ class KafkaPublisher:
         try:
             self.flush()
         finally:
-            self._let_go()
+            self._let_go(CLOSE_SECONDS)
+
+    def let_go(self) -> None:
+        """Let go at once, whatever is not acknowledged; some of it may still arrive."""
+        self._let_go(LEAVE_SECONDS)
 
     def _partitions(self, topic: str) -> int:
         count = self._partitions_by_topic.get(topic)
@@ -158,13 +164,17 @@ class KafkaPublisher:
             self._hand_over_all(again)
         else:
             self._replace(again[0])
-            self._send_in_halves(again, seconds)
+            self._send_in_halves(again)
             self._pending.clear()
 
-    def _send_in_halves(self, records: Sequence[_Sent], seconds: float) -> None:
-        """Send records in order to find which of them ruin the client; the others are acknowledged on return."""
+    def _send_in_halves(self, records: Sequence[_Sent]) -> None:
+        """Send records in order to find which of them ruin the client; the others are acknowledged on return.
+
+        Each step has all the time of a command: cut short, the search would begin at the whole again, and with brokers that
+        are slow never end.
+        """
         self._hand_over_all(records)
-        failed = self._unacknowledged(records, seconds)
+        failed = self._unacknowledged(records, ACKNOWLEDGE_SECONDS)
         if not failed:
             return
         if isinstance(failed[0].future.exception, RetriableError):  # the brokers are away: no fault of the record
@@ -174,8 +184,8 @@ class KafkaPublisher:
             self._refuse(failed[0])
             return
         middle = len(failed) // 2
-        self._send_in_halves(failed[:middle], seconds)
-        self._send_in_halves(failed[middle:], seconds)
+        self._send_in_halves(failed[:middle])
+        self._send_in_halves(failed[middle:])
 
     def _hand_over_all(self, records: Sequence[_Sent]) -> None:
         for sent in records:
@@ -188,7 +198,7 @@ class KafkaPublisher:
     def _replace(self, failed: _Sent) -> None:
         log.warning("publisher_replaced", topic=failed.topic, error=type(failed.future.exception).__name__)
         fresh = self._connected()  # first: where it fails, the next try finds everything as it was
-        self._let_go()
+        self._let_go(CLOSE_SECONDS)
         self._producer = fresh
 
     def _refuse(self, sent: _Sent) -> None:
@@ -205,9 +215,10 @@ class KafkaPublisher:
         with self._connection.translated("connecting"):
             return self._client(**self._connection.options(), **OPTIONS)
 
-    def _let_go(self) -> None:
+    def _let_go(self, seconds: float) -> None:
+        """The client may take that long twice: for what it holds, and for its thread."""
         try:
-            self._producer.close(timeout=10)
+            self._producer.close(timeout=seconds)
         except KafkaError as error:
             log.warning("publisher_not_closed", error=type(error).__name__)
 

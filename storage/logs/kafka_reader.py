@@ -89,22 +89,14 @@ class KafkaGroupReader:
 
     def assignment(self) -> Assignment:
         """What changed since the last call; a partition in both lists was lost and came back."""
-        gained: dict[int, None] = {}
-        lost: dict[int, None] = {}
-        is_settled = False
+        changes: list[tuple[str, int | None]] = []
         while self._changes:
-            change, partition = self._changes.popleft()
-            if partition is None:
-                is_settled = True
-                continue
-            self._positioned.discard(partition)
-            self._standing.pop(partition, None)
-            if change == "gained":
-                gained[partition] = None
-            else:
-                lost[partition] = None
-                gained.pop(partition, None)
-        return Assignment(gained=tuple(gained), lost=tuple(lost), is_settled=is_settled)
+            changes.append(self._changes.popleft())
+        for _change, partition in changes:
+            if partition is not None:
+                self._positioned.discard(partition)
+                self._standing.pop(partition, None)
+        return assignment_of(changes)
 
     def committed(self, partition: int) -> int | None:
         """The group's committed offset; None when nothing was committed."""
@@ -222,6 +214,23 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # the client d
 
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         self.on_partitions_revoked(lost)
+
+
+def assignment_of(changes: Iterable[tuple[str, int | None]]) -> Assignment:
+    """What changes in their order come to; settled only where nothing was lost after that: then the next rebalance has begun."""
+    gained: dict[int, None] = {}
+    lost: dict[int, None] = {}
+    is_settled = False
+    for change, partition in changes:
+        if partition is None:
+            is_settled = True
+        elif change == "gained":
+            gained[partition] = None
+        else:
+            lost[partition] = None
+            gained.pop(partition, None)
+            is_settled = False
+    return Assignment(gained=tuple(gained), lost=tuple(lost), is_settled=is_settled)
 
 
 def _columns(records_by_partition: Mapping[TopicPartition, list[Any]]) -> Polled:

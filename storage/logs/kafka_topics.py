@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
+from fraud.dead_letters import MAX_PAYLOAD
 from fraud.window_columns import HOUR, LATENESS, REACH
-from storage.logs.log import DEAD_LETTERS, FLAGS, MAX_BATCH_BYTES, MAX_RECORD_BYTES, POLICIES, TRANSACTIONS, Problem
+from storage.logs.log import DEAD_LETTERS, FLAGS, MAX_BATCH_BYTES, POLICIES, TRANSACTIONS, Problem
 
 NEEDED = timedelta(microseconds=LATENESS + REACH + HOUR)
 """How far back a consumer without a checkpoint reads."""
 FOR_EVER = "-1"
 DECIDED_BY_APPEND_TIME = (TRANSACTIONS, POLICIES)
-WRITTEN_BY_CONSUMERS = (FLAGS, DEAD_LETTERS)
+LARGEST = {FLAGS: 900_000 + 512, DEAD_LETTERS: 6 * MAX_PAYLOAD + 3_000}
+"""Bytes of the largest record that a consumer has to send, by topic: a flag with its user's id, and a dead letter of control
+characters, each of which JSON spells with six, with all that it says besides."""
 AROUND_A_RECORD = 1_000
 """Bytes that Kafka adds to a record that travels alone, and some to spare."""
 _MILLISECOND = timedelta(milliseconds=1)
@@ -36,9 +39,9 @@ def _clocks(configs: Configs) -> Iterator[Problem]:
 
 def _room(configs: Configs) -> Iterator[Problem]:
     """A flag or dead letter that its topic refuses can be neither told nor passed over: its partition would stand still."""
-    for topic in WRITTEN_BY_CONSUMERS:
+    for topic, largest in LARGEST.items():
         room = int(configs.get(topic, {}).get("max.message.bytes", MAX_BATCH_BYTES))
-        if room < MAX_RECORD_BYTES + AROUND_A_RECORD:
+        if room < largest + AROUND_A_RECORD:
             says = (
                 f"topic `{topic}` takes no record over {room} bytes, and a consumer may have a larger one to send: "
                 f"set max.message.bytes={MAX_BATCH_BYTES} on it"

@@ -102,6 +102,10 @@ class Publisher(Protocol):
         """Flush and let go."""
         ...
 
+    def let_go(self) -> None:
+        """Let go at once, whatever is not acknowledged: for those who committed nothing that rests on it."""
+        ...
+
 
 class GroupReader(Protocol):
     """One member of a consumer group on one topic. Positions are explicit: the reader never seeks or commits by itself."""

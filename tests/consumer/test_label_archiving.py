@@ -12,7 +12,7 @@ import pytest
 from consumer.label_archiving import LabelChore
 from consumer.loop import Loop
 from fraud.decision import micros
-from fraud.errors import FailpointError, StoreError
+from fraud.errors import FailpointError, LogAwayError, StoreError
 from fraud.schema import Label, LabelSource, LabelValue
 from storage import failpoints, labels, past
 from storage.archive import Archive
@@ -239,6 +239,48 @@ def test_an_outage_costs_no_label_wherever_it_begins(
     loop.close()
 
     assert files(road, "away") == whole
+
+
+class Unacknowledged:
+    """A publisher whose log takes everything and acknowledges nothing."""
+
+    def __init__(self, publisher: Any) -> None:
+        self.sent: list[bytes] = []
+        self._publisher = publisher
+
+    def send(self, _topic: str, key: bytes, _value: bytes) -> None:
+        self.sent.append(key)
+
+    def flush(self, _seconds: float) -> None:
+        raise LogAwayError("not acknowledged")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._publisher, name)
+
+
+def test_while_acknowledgements_are_missing_a_letter_is_sent_once_and_nothing_is_committed(tmp_path: Path) -> None:
+    road = Road(tmp_path, partitions=1)
+    road.policy()
+    send(road, [label(1), b'{"broken', *map(label, range(2, 100))])
+    loop = road.archiver("unheard", records=0)
+    chore = chore_of(loop)
+    clock = iter(range(0, 10_000, 10))
+    chore.monotonic = lambda: float(next(clock))
+    publisher: Any = Unacknowledged(chore.publisher)
+    acknowledging, chore.publisher = chore.publisher, publisher
+
+    for _ in range(60):
+        chore.due(loop.status)
+    before = chore.reader.committed(0), files(road, "unheard")
+    chore.publisher = acknowledging
+    chore.due(loop.status)
+    after = chore.reader.committed(0), files(road, "unheard")
+    loop.close()
+
+    assert publisher.sent == [b"labels-0-1"]
+    assert before == (None, {})
+    assert after[0] is not None
+    assert after[1] != {}
 
 
 def test_labels_that_came_before_their_partition_moved_are_read_again(road: Road, whole: dict[str, str]) -> None:

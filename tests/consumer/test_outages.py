@@ -316,6 +316,36 @@ def test_a_consumer_that_is_told_to_stop_does_not_wait_for_the_log(tmp_path: Pat
         run(loop)
 
 
+class Told:
+    """A part that notes what is asked of it, and meets an outage at some calls: there the process is told to stop."""
+
+    def __init__(self, part: Any, told: list[str], stopping: threading.Event, *away: str) -> None:
+        self._part, self._told, self._stopping, self._away = part, told, stopping, away
+
+    def __getattr__(self, name: str) -> Any:
+        self._told.append(name)
+        if name in self._away:
+            self._stopping.set()
+            raise LogAwayError("away")
+        return getattr(self._part, name)
+
+
+def test_leaving_in_an_outage_waits_for_no_acknowledgement_and_no_chore_and_leaves_the_group(tmp_path: Path) -> None:
+    loop = travelled(tmp_path).consumer(records=len(PAYMENTS))
+    told: list[str] = []
+    sink: Any = loop.sink
+    sink.publisher = Told(sink.publisher, told, loop.stopping, "flush", "let_go")
+    loop.reader = Told(loop.reader, told, loop.stopping)
+    chores: list[Any] = [Told(chore, told, loop.stopping) for chore in loop.chores]
+    loop.chores = chores
+
+    with pytest.raises(LogAwayError):
+        run(loop)
+
+    assert told[told.index("flush") :] == ["flush", "let_go", "close"]
+    assert loop.status.state == "failed"
+
+
 def scorer(model_id: str) -> Any:
     """No policy of these tests names a model."""
     raise AssertionError(model_id)

@@ -10,12 +10,12 @@ import pytest
 
 from consumer.checkpoints import SCHEMA
 from consumer.loop import Loop
-from consumer.restoring import FAR
+from consumer.restoring import CHUNK, CHUNK_BYTES, FAR, chunks
 from fraud.decision import micros
 from fraud.errors import FailpointError, StateError
 from fraud.schema import Transaction
 from storage.failpoints import arm, disarm
-from storage.logs.log import TRANSACTIONS
+from storage.logs.log import TRANSACTIONS, Record
 from tests.builders import NOON, transaction
 from tests.consumer.roads import Road
 from tests.consumer.test_checkpoints import of_format
@@ -133,7 +133,22 @@ def test_the_way_back_over_many_dead_letters_is_taken_in_growing_steps(tmp_path:
     assert read[:3] == [100, 200, 400]
     assert max(read) == FAR
     assert sum(read) == 20_001
-    assert len(read) == len(breaths) + 1 == 9
+    assert len(read) == len(breaths) == 9
+
+
+@pytest.mark.parametrize(
+    ("sizes", "portions"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([1] * (CHUNK + 1), [CHUNK, 1], id="small ones by count"),
+        pytest.param([CHUNK_BYTES - 1, 1, 1], [2, 1], id="large ones by size"),
+        pytest.param([CHUNK_BYTES + 1] * 2, [1, 1], id="each too large alone"),
+    ],
+)
+def test_a_portion_of_the_log_is_no_larger_than_memory_holds(sizes: list[int], portions: list[int]) -> None:
+    records = [Record(0, offset, 0, None, bytes(size)) for offset, size in enumerate(sizes)]
+
+    assert [len(portion) for portion in chunks(records)] == portions
 
 
 class Reads:

@@ -55,6 +55,21 @@ def test_an_outage_of_the_broker_pauses_consumers_and_costs_nothing(
     assert_nothing_happened(road, tmp_path)
 
 
+def test_a_consumer_leaves_when_asked_to_while_the_broker_is_away(road: KafkaRoad, parts: list[Any], kafka: Any):
+    road.start_consumer("one", failpoints="after_store=stall:5@1")
+    road.wait_for_group()
+    send(road.log, parts[0])
+    road.wait_until(lambda: bool(road.results().flags), "flags that are stored and not committed")
+
+    kafka.kill()
+    road.wait_until(lambda: all(has_noticed(beat) for beat in road.beats()), "the consumer to notice")
+    code = road.stop_consumer("one")
+    kafka.start()
+    wait_until(lambda: answers(road), "the broker to answer")
+
+    assert code in {0, 1}
+
+
 def has_noticed(beat: Any) -> bool:
     """Paused, or waiting for an acknowledgement without a word."""
     return beat.state == "paused" or datetime.now(UTC) - beat.at > timedelta(seconds=15)

@@ -8,7 +8,8 @@ from kafka.errors import InvalidTimestampError, KafkaConnectionError, KafkaError
 
 from fraud.errors import LogAwayError, LogError, PoisonedError
 from storage.logs.kafka_connection import KafkaConnection, KafkaSecurity
-from storage.logs.kafka_publisher import KafkaPublisher
+from storage.logs.kafka_publisher import CLOSE_SECONDS, LEAVE_SECONDS, KafkaPublisher
+from storage.logs.log import ACKNOWLEDGE_SECONDS
 
 Fault = Callable[[bytes], KafkaError | None]
 
@@ -22,6 +23,8 @@ class Broker:
         """For each client that connects, in turn; those beyond the last acknowledge everything."""
         self.on_connect: list[KafkaError | None] = []
         self.on_send: list[KafkaError | None] = []
+        self.waited: list[float] = []
+        """Seconds given to each flush and each end of a client."""
 
     def client(self, **_options: Any) -> "Client":
         raise_next(self.on_connect)
@@ -43,9 +46,11 @@ class Client:
             self._answer = lambda _value: error
         return Answer(error)
 
-    def flush(self, _timeout: float) -> None: ...
+    def flush(self, timeout: float) -> None:
+        self._broker.waited.append(timeout)
 
-    def close(self, timeout: float) -> None: ...
+    def close(self, timeout: float) -> None:
+        self._broker.waited.append(timeout)
 
 
 class Answer:
@@ -153,3 +158,35 @@ def test_an_acknowledgement_is_waited_for_as_long_as_asked_and_nothing_is_sent_t
 
     assert met == [LogAwayError] * 3 + [None]
     assert broker.values == [b"one"]
+
+
+def test_who_lets_go_waits_for_nothing() -> None:
+    broker = Broker()
+    publisher = sent_to(broker, b"one")
+    publisher._pending[0].future = Unanswered(None)
+
+    publisher.let_go()
+
+    assert broker.waited == [LEAVE_SECONDS]
+
+
+def test_who_closes_waits_as_long_as_a_command_does() -> None:
+    broker = Broker()
+    publisher = sent_to(broker, b"one")
+
+    publisher.close()
+
+    assert broker.waited == [ACKNOWLEDGE_SECONDS, CLOSE_SECONDS]
+
+
+def test_the_search_for_a_refused_record_has_its_time_however_short_the_try() -> None:
+    broker = Broker()
+    broker.answers = [refuses] * 9
+    publisher = sent_to(broker, b"one", b"bad", b"two")
+
+    met = [outcome(publisher, seconds=5.0) for _ in range(2)]
+
+    assert met == [PoisonedError, None]
+    searching = [seconds for seconds in broker.waited if seconds not in {5.0, CLOSE_SECONDS}]
+    assert set(searching) == {ACKNOWLEDGE_SECONDS}
+    assert sorted(broker.values) == [b"one", b"two"]

@@ -1,9 +1,16 @@
 """How topics are kept decides what can be decided again: each way in which it cannot is said, with what to set."""
 
+import msgspec
 import pytest
 
-from storage.logs.kafka_topics import AROUND_A_RECORD, misconfigured
-from storage.logs.log import MAX_BATCH_BYTES, MAX_RECORD_BYTES
+from fraud.dead_letters import Reason
+from fraud.decoding import dead_letter
+from storage.flags.documents import MAX_BYTES
+from storage.logs.kafka_topics import AROUND_A_RECORD, LARGEST, misconfigured
+from storage.logs.log import DEAD_LETTERS, FLAGS, MAX_BATCH_BYTES, MAX_RECORD_BYTES
+from storage.logs.record_limits import check_record
+from tests.builders import NOON
+from tests.fraud.messages import polled_at
 
 NEEDED_MS = 37 * 86_400_000 + 3_600_000
 KEPT = {
@@ -13,7 +20,9 @@ KEPT = {
     "cleanup.policy": "delete",
 }
 FOR_EVER = {**KEPT, "retention.ms": "-1"}
-LARGEST = MAX_RECORD_BYTES + AROUND_A_RECORD
+LEAST = {topic: largest + AROUND_A_RECORD for topic, largest in LARGEST.items()}
+OLDER_DEFAULT = 1_000_012
+"""What `max.message.bytes` was by default in older releases of Kafka."""
 
 
 @pytest.mark.parametrize(
@@ -25,8 +34,16 @@ LARGEST = MAX_RECORD_BYTES + AROUND_A_RECORD
         pytest.param(
             "policies", {"message.timestamp.type": "CreateTime"}, "senders' clocks", True, id="policies' clock"
         ),
-        pytest.param("flags", {"max.message.bytes": str(LARGEST - 1)}, "takes no record", True, id="a flag too large"),
-        pytest.param("transactions.dlq", {"max.message.bytes": "500000"}, "takes no record", True, id="a dead letter"),
+        pytest.param(
+            "flags", {"max.message.bytes": str(LEAST[FLAGS] - 1)}, "takes no record", True, id="a flag too large"
+        ),
+        pytest.param(
+            "transactions.dlq",
+            {"max.message.bytes": str(LEAST[DEAD_LETTERS] - 1)},
+            "takes no record",
+            True,
+            id="a dead letter",
+        ),
         pytest.param("transactions", {"retention.ms": str(NEEDED_MS - 1)}, "after 37 days", False, id="just too short"),
         pytest.param("transactions", {"retention.ms": "604800000"}, "after 7 days", False, id="Kafka's own default"),
         pytest.param("transactions", {"retention.ms": "3600000"}, "after 1:00:00", False, id="an hour"),
@@ -55,9 +72,33 @@ def test_topics_that_reach_back_far_enough_are_well(kept: str) -> None:
     assert misconfigured({"transactions": {**KEPT, "retention.ms": kept}, "policies": FOR_EVER}) == []
 
 
-@pytest.mark.parametrize("room", [LARGEST, MAX_BATCH_BYTES], ids=["just enough", "as made by init"])
-def test_topics_that_take_the_largest_record_are_well(room: int) -> None:
-    assert misconfigured({"flags": {"max.message.bytes": str(room)}}) == []
+@pytest.mark.parametrize(
+    ("topic", "room"),
+    [
+        *[pytest.param(topic, room, id=f"{topic}, just enough") for topic, room in LEAST.items()],
+        *[pytest.param(topic, OLDER_DEFAULT, id=f"{topic}, an older default") for topic in LEAST],
+        *[pytest.param(topic, MAX_BATCH_BYTES, id=f"{topic}, as made by init") for topic in LEAST],
+    ],
+)
+def test_topics_that_take_the_largest_record_are_well(topic: str, room: int) -> None:
+    assert misconfigured({topic: {"max.message.bytes": str(room)}}) == []
+
+
+def test_the_largest_flag_is_what_a_flag_may_be() -> None:
+    longest_key = 4 * 128  # a user id in UTF-8
+
+    assert LARGEST[FLAGS] == MAX_BYTES + longest_key
+
+
+def test_no_dead_letter_is_larger_than_the_largest() -> None:
+    value = b'"cvv":1,' + b"\x01" * MAX_RECORD_BYTES
+    polled = polled_at(NOON, [value])
+    letter = dead_letter(polled, 0, "transactions", Reason.UNKNOWN_CURRENCY, "\x02" * 100_000)
+    key = b"transactions-2147483647-9223372036854775807"
+
+    size = check_record(DEAD_LETTERS, key, msgspec.json.encode(letter))
+
+    assert 0.99 * LARGEST[DEAD_LETTERS] < size <= LARGEST[DEAD_LETTERS]
 
 
 def test_a_topic_that_is_missing_is_no_matter_of_how_it_is_kept() -> None:
