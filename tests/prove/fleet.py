@@ -31,6 +31,8 @@ class Member:
     process: "subprocess.Popen[bytes]"
     started_at: float
     """Monotonic."""
+    written_from: int = 0
+    """Bytes that earlier lives under this name had written."""
     failpoints: str = ""
     is_killed: bool = False
     """By the driver."""
@@ -71,6 +73,7 @@ class Fleet:
         is_fixed = name.startswith("static") or name == ARCHIVE
         own = {"FRAUD_FAILPOINTS": failpoints} | ({"FRAUD_MEMBER": name} if is_fixed else {})
         with self.output(name).open("ab") as output:
+            written_from = output.seek(0, os.SEEK_END)
             process = subprocess.Popen(
                 [*FRAUD, ARCHIVE if name == ARCHIVE else "consume", "--wait", "120"],
                 cwd=self.folder,
@@ -80,7 +83,13 @@ class Fleet:
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
-        self.members[name] = Member(name=name, process=process, started_at=time.monotonic(), failpoints=failpoints)
+        self.members[name] = Member(
+            name=name,
+            process=process,
+            started_at=time.monotonic(),
+            written_from=written_from,
+            failpoints=failpoints,
+        )
         return self.members[name]
 
     def tend(self) -> None:

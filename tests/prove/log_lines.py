@@ -5,14 +5,27 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from tests.prove.fleet import Fleet
+
+TAKEN_UP: Final = "partition_taken_up"
+LOST: Final = "partition_lost"
 
 
 def lines_of(fleet: Fleet, *events: str) -> int:
     """How many lines of all logs so far tell of one of these events."""
-    return sum(line.get("event") in events for line in _lines(fleet, events))
+    return sum(1 for output in fleet.folder.glob("*.log") for _ in _lines(output, events))
+
+
+def held(fleet: Fleet, name: str) -> frozenset[int]:
+    """The partitions that a member holds by what it wrote down in this life."""
+    holding: set[int] = set()
+    for line in _lines(fleet.output(name), (TAKEN_UP, LOST), fleet.members[name].written_from):
+        change = holding.add if line["event"] == TAKEN_UP else holding.discard
+        change(line["partition"])
+    return frozenset(holding)
 
 
 @dataclass(slots=True)
@@ -43,16 +56,16 @@ class Met:
         return [f"only {met} of {rounds} faults were met: {', '.join(kinds)}"] if met < share * rounds else []
 
 
-def _lines(fleet: Fleet, events: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Lines that may tell of one; not what is no JSON object, such as a line that a killed process left half."""
-    for output in fleet.folder.glob("*.log"):
-        with output.open(errors="replace") as lines:
-            for line in lines:
-                if not any(event in line for event in events):
-                    continue
-                try:
-                    told = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(told, dict):
-                    yield told
+def _lines(output: Path, events: tuple[str, ...], start: int = 0) -> Iterator[dict[str, Any]]:
+    """Lines that tell of one; not what is no JSON object, such as a line that a killed process left half."""
+    with output.open(errors="replace") as lines:
+        lines.seek(start)
+        for line in lines:
+            if not any(event in line for event in events):
+                continue
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(told, dict) and told.get("event") in events:
+                yield told

@@ -169,7 +169,7 @@ def _weigh_recovery(outcome: Outcome, stage: Stage) -> None:
         unmeasured = len(stage.kills) - len(times) - unknown
         outcome.notes.append(
             f"recovery of {len(times):,} of {len(stage.kills):,} kills: "
-            f"{unknown:,} held no known partition, after {unmeasured:,} none of theirs had a flag"
+            f"{unknown:,} held no partition, after {unmeasured:,} none of theirs had a flag"
         )
     if len(times) > 1:
         cuts = quantiles(times, n=20, method="inclusive")

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from consumer.archiving import archive_group
 from storage.logs.log import TRANSACTIONS
 from tests.prove.fleet import ARCHIVE, ROOT, Fleet
+from tests.prove.log_lines import held
 from tests.prove.payments import DAYS, Traffic
 from tests.prove.progress import Progress
 from tests.prove.proxy import Proxy, proxy
@@ -117,8 +118,7 @@ class Stage:
 
     def kill(self, name: str) -> None:
         """SIGKILL a consumer, and remember what it held."""
-        pid = self.fleet.members[name].pid
-        self.kills.append(Kill(time.time(), self._held_by(pid)))
+        self.kills.append(Kill(time.time(), held(self.fleet, name)))
         self.fleet.kill(name)
 
     def catch_up(self, seconds: float = CAUGHT_UP_WITHIN, lag: int = 0) -> float:
@@ -174,11 +174,6 @@ class Stage:
     def _tick(self) -> None:
         self.fleet.tend()
         time.sleep(TICK)
-
-    def _held_by(self, pid: int) -> frozenset[int]:
-        """By its last heartbeat."""
-        beats = [beat for beat in self.road.store.heartbeats() if beat.process.endswith(f":{pid}")]
-        return frozenset(int(partition) for beat in beats for partition in beat.facts.get("lag", {}))
 
     def _start_sender(self) -> None:
         traffic = Traffic(seed=self.plan.seed, count=self.plan.count, until=datetime.now(UTC), days=self.plan.days)
