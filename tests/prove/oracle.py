@@ -9,9 +9,11 @@ import json
 import sys
 import zlib
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from cli.connect import open_log
 from cli.settings import Settings
@@ -19,8 +21,12 @@ from storage.logs.log import POLICIES, TRANSACTIONS, Log, Record
 from tests.prove.naive_memory import MINUTE, Memory, Seen
 from tests.prove.naive_reading import FIELDS, Fields, Refused, fields_of, seen
 from tests.prove.naive_rules import NO_CURRENCY, Ruling, hits, in_force, rulings, severity
+from tests.services.server import die_with_parent
 
 FEATURES = ("count_5m", "count_1h", "count_24h", "count_7d", "count_30d")
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 COUNTED = (
     *("seen", "decided", "duplicates", "before_policy", "flagged"),
@@ -58,6 +64,17 @@ class Oracle:
             checksums[record.offset] = zlib.crc32(record.value or b"")
             clock = max(clock, record.received_at)
             self.decide(record, clock, memory)
+
+    def add(self, other: Self) -> None:
+        """What another one says of other partitions of the same log."""
+        self.known = other.known
+        _join(self.flags, other.flags)
+        _join(self.again, other.again)
+        _join(self.minutes, other.minutes)
+        _join(self.dead, other.dead)
+        _join(self.checksums, other.checksums)
+        _join(self.fates, other.fates)
+        _join(self.judgements, other.judgements)
 
     def decide(self, record: Record, received_at: int, memory: Memory) -> None:
         """One record, at its partition's clock, before and into its partition's memory."""
@@ -136,14 +153,33 @@ class Oracle:
             self.again[f"{record.partition}-{record.offset}"] = {"id": name, **flag}
 
 
-def consulted(log: Log) -> Oracle:
-    """The whole log."""
+def consulted(address: str) -> Oracle:
+    """The whole log, its partitions on all cores: no user is in two of them."""
+    log = open_log(Settings(log=address))
+    partitions = range(log.partitions(TRANSACTIONS))
+    log.close()
+    whole = Oracle([])
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=die_with_parent) as pool:
+        for one in pool.map(partly_consulted, [address] * len(partitions), partitions):
+            whole.add(one)
+    return whole
+
+
+def partly_consulted(address: str, partition: int) -> Oracle:
+    """One partition of a log."""
+    log = open_log(Settings(log=address))
     first, end = log.bounds(POLICIES, 0)
     policies = ((one.offset, one.received_at, one.value or b"") for one in log.read(POLICIES, 0, first, end))
     oracle = Oracle(rulings(policies))
-    for partition in range(log.partitions(TRANSACTIONS)):
-        oracle.read(log, partition)
+    oracle.read(log, partition)
+    log.close()
     return oracle
+
+
+def _join(mine: dict[_Key, _Value], theirs: dict[_Key, _Value]) -> None:
+    if twice := mine.keys() & theirs.keys():
+        raise AssertionError(f"two partitions tell of {list(twice)[:3]}")
+    mine.update(theirs)
 
 
 def _flag_id(payment: Seen) -> str:
@@ -153,9 +189,7 @@ def _flag_id(payment: Seen) -> str:
 
 def main(address: str, out: Path) -> None:
     """Ask the oracle and write down what it says."""
-    log = open_log(Settings(log=address))
-    oracle = consulted(log)
-    log.close()
+    oracle = consulted(address)
     said: dict[str, Any] = {
         "flags": oracle.flags,
         "again": oracle.again,
