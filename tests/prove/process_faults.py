@@ -8,7 +8,7 @@ from tests.prove.outcome import Outcome, judge
 from tests.prove.stage import Plan, Stage, stage
 
 RATE = 700.0
-KILLS, KILL_EVENTS, KILL_RATE = 200, 1_000_000, 1_000.0
+KILLS, KILL_EVENTS, KILL_RATE = 200, 1_000_000, 1_200.0
 ARCHIVE_TOO = 0.2
 """Share of the kills at which the archive is killed as well."""
 FREEZES = 50
