@@ -10,17 +10,13 @@ import subprocess
 import sys
 import time
 import traceback
-from typing import Final
 
 import structlog
 
 from tests.prove.outcome import CHANGED, Outcome, begun, commit_of, keep, kept
-from tests.prove.rows import QUICK, ROWS
+from tests.prove.rows import BESIDE, QUICK, ROWS
 from tests.prove.table import write_table
 from tests.services.server import die_with_parent
-
-BESIDE: Final = "soak"
-"""Breaks nothing and asks for half a core: memory grows or not, whatever else the machine does."""
 
 
 def main() -> int:

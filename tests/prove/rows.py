@@ -21,6 +21,9 @@ from tests.prove.outcome import Outcome
 QUICK: Final = "quick"
 """The one that is part of `make test`, and not of the table."""
 
+BESIDE: Final = "soak"
+"""Breaks nothing and asks for half a core: memory grows or not, whatever else the machine does."""
+
 ROWS: Final[Mapping[str, Callable[[Outcome], None]]] = MappingProxyType(
     {
         "failpoints": named_places.failpoints,

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.prove.fleet import ROOT
 from tests.prove.outcome import kept
-from tests.prove.rows import QUICK, ROWS
+from tests.prove.rows import BESIDE, QUICK, ROWS
 
 PAGE = ROOT / "docs" / "proof.md"
 BEGIN, END = "<!-- table: make prove -->", "<!-- end of table -->"
@@ -25,7 +25,10 @@ def write_table() -> None:
 
 def table() -> str:
     """Every row, run or not."""
-    return HEAD + "".join(_line(name, kept(name)) for name in ROWS if name != QUICK)
+    found = {name: kept(name) for name in ROWS if name != QUICK}
+    took = sum(one["duration_s"] for name, one in found.items() if one is not None and name != BESIDE)
+    lines = "".join(_line(name, one) for name, one in found.items())
+    return f"{HEAD}{lines}\nOne after another they took {took / 60:.0f} minutes, without `{BESIDE}`, which runs beside the others.\n"
 
 
 def _line(name: str, found: dict[str, Any] | None) -> str:
