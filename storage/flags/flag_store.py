@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fraud.schema import User
 from storage.flags.encoded import Encoded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class TimeField(StrEnum):
@@ -140,11 +141,11 @@ class FlagStore(Protocol):
         """How many flags the filter finds."""
         ...
 
-    def flags_per_bucket(self, wanted: FlagFilter, seconds: int) -> pd.DataFrame:
+    def flags_per_bucket(self, wanted: FlagFilter, seconds: int) -> "pd.DataFrame":
         """Columns bucket (datetime64[us, UTC], start), severity, currency, flags (int), amount (float, major units)."""
         ...
 
-    def top_users(self, wanted: FlagFilter, limit: int) -> pd.DataFrame:
+    def top_users(self, wanted: FlagFilter, limit: int) -> "pd.DataFrame":
         """Columns user_id, flags, amount, worst (severity), last (datetime): most flags first, then user_id."""
         ...
 
@@ -152,7 +153,7 @@ class FlagStore(Protocol):
         """Values present in the period for the filters: severities, rules, countries."""
         ...
 
-    def minutes(self, since: datetime, until: datetime) -> pd.DataFrame:
+    def minutes(self, since: datetime, until: datetime) -> "pd.DataFrame":
         """Minute counters, one row per log id, group, partition and minute; `dead` and `spend` as dicts."""
         ...
 

@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pandas as pd
 from pymongo import IndexModel, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
@@ -32,6 +31,9 @@ from storage.flags.mongo_queries import (
     per_bucket,
     per_user,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIMEOUT_S = 10.0
 IDS_AT_ONCE = 10_000
@@ -118,14 +120,14 @@ class MongoStore:
         with self.database.answering():
             return self.database["flags"].count_documents(matching(wanted))
 
-    def flags_per_bucket(self, wanted: FlagFilter, seconds: int) -> pd.DataFrame:
+    def flags_per_bucket(self, wanted: FlagFilter, seconds: int) -> "pd.DataFrame":
         """Flags and amounts per bucket, severity and currency."""
         found = [(row["_id"], row) for row in self._aggregate(per_bucket(wanted, seconds))]
         return frames.buckets(
             (int(key["start"]), key["rank"], key["currency"], row["flags"], row["amount"]) for key, row in found
         )
 
-    def top_users(self, wanted: FlagFilter, limit: int) -> pd.DataFrame:
+    def top_users(self, wanted: FlagFilter, limit: int) -> "pd.DataFrame":
         """Users with the most flags."""
         found = self._aggregate(per_user(wanted, limit)) if limit > 0 else []
         return frames.users(
@@ -147,7 +149,7 @@ class MongoStore:
             "countries": sorted(country for country in found["country"] if country is not None),
         }
 
-    def minutes(self, since: datetime, until: datetime) -> pd.DataFrame:
+    def minutes(self, since: datetime, until: datetime) -> "pd.DataFrame":
         """Minute counters that start in the period."""
         with self.database.answering():
             period = {"minute": {"$gte": whole_ms(since), "$lt": whole_ms(until)}}

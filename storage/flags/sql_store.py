@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -24,6 +23,9 @@ from storage.flags.sql_queries import oldest_first, page, stored_text, values_pr
 from storage.flags.sql_rows import flag_row, heartbeat_row, minute_row, places_of, rule_rows
 from storage.flags.sql_summaries import HOUR_MS, MINUTE_MS, count_in, counts, user_counts
 from storage.flags.sql_tables import FLAG_RULES, FLAGS, HEARTBEATS, META, METADATA, MINUTES, SCHEMA_VERSION, USERS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIMEOUT_S = 10.0
 IDS_AT_ONCE = 1_000
@@ -105,7 +107,7 @@ class SqlStore:
         """How many flags the filter finds."""
         return int(self._rows(sa.select(sa.func.sum(counts(wanted, HOUR_MS).c.flags)))[0][0] or 0)
 
-    def flags_per_bucket(self, wanted: FlagFilter, seconds: int) -> pd.DataFrame:
+    def flags_per_bucket(self, wanted: FlagFilter, seconds: int) -> "pd.DataFrame":
         """Flags and amounts per bucket, severity and currency."""
         width = seconds * 1000
         spans = [span for span in (HOUR_MS, MINUTE_MS) if width % span == 0]
@@ -115,7 +117,7 @@ class SqlStore:
         query = sa.select(bucket, rows.severity, rows.currency, *sums).group_by(bucket, rows.severity, rows.currency)
         return frames.buckets((int(row[0]), row[1], row[2], int(row[3]), row[4]) for row in self._rows(query))
 
-    def top_users(self, wanted: FlagFilter, limit: int) -> pd.DataFrame:
+    def top_users(self, wanted: FlagFilter, limit: int) -> "pd.DataFrame":
         """Users with the most flags."""
         rows = user_counts(wanted).c
         flags = sa.func.sum(rows.flags)
@@ -135,7 +137,7 @@ class SqlStore:
             "countries": [row[0] for row in countries],
         }
 
-    def minutes(self, since: datetime, until: datetime) -> pd.DataFrame:
+    def minutes(self, since: datetime, until: datetime) -> "pd.DataFrame":
         """Minute counters that start in the period."""
         period = (MINUTES.c.minute >= to_ms(since), MINUTES.c.minute < to_ms(until))
         rows = self._rows(sa.select(MINUTES.c.minute, MINUTES.c.document).where(*period))
