@@ -8,7 +8,7 @@ from tests.prove.outcome import Outcome, judge
 from tests.prove.stage import Plan, Stage, stage
 
 RATE = 700.0
-KILLS, KILL_EVENTS, KILL_RATE = 200, 1_000_000, 1_200.0
+KILLS, KILL_EVENTS, KILL_RATE = 200, 1_000_000, 1_000.0
 ARCHIVE_TOO = 0.2
 """Share of the kills at which the archive is killed as well."""
 FREEZES = 50
@@ -30,7 +30,7 @@ def kills(outcome: Outcome) -> None:
     with stage(Plan(seed=outcome.seed, count=count, rate=KILL_RATE, archive=True)) as opened:
         pause, idle = count / KILL_RATE / wanted * 2, 0
         while outcome.rounds < wanted:
-            opened.run_for(opened.random.uniform(0.2, 1.6) * pause)
+            opened.run_for(opened.random.uniform(0.2, 1.4) * pause)
             idle += not opened.is_sending
             outcome.rounds += kill_some(opened)
             if opened.random.random() < ARCHIVE_TOO:
