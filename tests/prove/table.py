@@ -26,9 +26,16 @@ def write_table() -> None:
 def table() -> str:
     """Every row, run or not."""
     found = {name: kept(name) for name in ROWS if name != QUICK}
-    took = sum(one["duration_s"] for name, one in found.items() if one is not None and name != BESIDE)
-    lines = "".join(_line(name, one) for name, one in found.items())
-    return f"{HEAD}{lines}\nOne after another they took {took / 60:.0f} minutes, without `{BESIDE}`, which runs beside the others.\n"
+    return HEAD + "".join(_line(name, one) for name, one in found.items()) + _total(found)
+
+
+def _total(found: dict[str, dict[str, Any] | None]) -> str:
+    """How long all took; nothing while one was not run whole."""
+    whole = {name: one["duration_s"] for name, one in found.items() if one is not None and one["scale"] >= 1}
+    if len(whole) < len(found):
+        return ""
+    took = sum(seconds for name, seconds in whole.items() if name != BESIDE)
+    return f"\nOne after another they took {took / 60:.0f} minutes, without `{BESIDE}`, which runs beside the others.\n"
 
 
 def _line(name: str, found: dict[str, Any] | None) -> str:
