@@ -11,7 +11,7 @@ import structlog
 
 from consumer.archive_metrics import ArchiveMetrics
 from consumer.policies import PolicyReader
-from consumer.sink import ACKNOWLEDGE_SECONDS
+from consumer.sink import TRY_SECONDS
 from consumer.status import Status
 from fraud.batch import Polled
 from fraud.dead_letters import DeadLetter
@@ -180,7 +180,7 @@ class LabelChore:
                 "label_unreadable", partition=letter.partition, offset=letter.offset, reason=letter.reason.value
             )
         if self._awaits:
-            self.publisher.flush(ACKNOWLEDGE_SECONDS)
+            self.publisher.flush(TRY_SECONDS)
             self._awaits = False
 
     def _write(self) -> None:

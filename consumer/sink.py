@@ -10,7 +10,7 @@ from consumer.deciding import Answer
 from storage.flags.flag_store import FlagStore
 from storage.logs.log import DEAD_LETTERS, FLAGS, Publisher
 
-ACKNOWLEDGE_SECONDS = 5.0
+TRY_SECONDS = 5.0
 """Of one try. Then the loop says that it waits, and waits on for what was sent."""
 _ENCODER = msgspec.json.Encoder()
 
@@ -72,7 +72,7 @@ class FlagSink:
             self._send(answer)
             self._sent = answer
         if answer.flags or answer.dead:
-            self.publisher.flush(ACKNOWLEDGE_SECONDS)
+            self.publisher.flush(TRY_SECONDS)
         self._sent = None
         return answer.next_offsets
 

@@ -15,7 +15,7 @@ import pytest
 from consumer.heartbeat import HeartbeatChore
 from consumer.loop import PAUSES, Loop
 from consumer.policies import PolicyReader, Scorers
-from consumer.sink import ACKNOWLEDGE_SECONDS
+from consumer.sink import TRY_SECONDS
 from dashboard.status import SILENT_AFTER
 from fraud.errors import LogAwayError, LogError, StoreError
 from storage.flags.flag_store import Heartbeat
@@ -254,7 +254,7 @@ class Asked:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(ACKNOWLEDGE_SECONDS, id="an acknowledgement"),
+        pytest.param(TRY_SECONDS, id="an acknowledgement"),
         pytest.param(ANSWER_MS / 1e3, id="a commit"),
     ],
 )
@@ -269,7 +269,7 @@ def test_a_publish_is_tried_for_no_longer_than_that(tmp_path: Path) -> None:
 
     run(loop)
 
-    assert set(publisher.patience) == {ACKNOWLEDGE_SECONDS}
+    assert set(publisher.patience) == {TRY_SECONDS}
 
 
 class Patient:

@@ -105,7 +105,7 @@ def failpoints(outcome: Outcome) -> None:
         of_archive = []
         outcome.notes.append(f"without {' and '.join(OF_ARCHIVE)}: from scale {LEAST_SCALE_OF_ARCHIVE} on")
     seconds = LONGEST if of_archive else len(PLACES) * each * 5
-    with stage(Plan(seed=outcome.seed, count=round(RATE * seconds), rate=RATE, archive=True)) as opened:
+    with stage(Plan(seed=outcome.seed, count=round(RATE * seconds), rate=RATE)) as opened:
         outcome.rounds = die_at(outcome, opened, PLACES, each, of_archive=of_archive)
         opened.settle()
         judge(outcome, opened)

@@ -27,7 +27,7 @@ def kills(outcome: Outcome) -> None:
     """SIGKILL one to three consumers at random, again and again."""
     wanted = max(1, round(KILLS * outcome.scale))
     count = round(KILL_EVENTS * outcome.scale)
-    with stage(Plan(seed=outcome.seed, count=count, rate=KILL_RATE, archive=True)) as opened:
+    with stage(Plan(seed=outcome.seed, count=count, rate=KILL_RATE)) as opened:
         pause, idle = count / KILL_RATE / wanted * 2, 0
         while outcome.rounds < wanted:
             opened.run_for(opened.random.uniform(0.2, 1.4) * pause)
